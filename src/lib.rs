@@ -1,0 +1,1 @@
+//! eakte: the paperless town hall's record system (e-Akte).

@@ -1,0 +1,2 @@
+//! The `eakte` command.
+fn main() {}
