@@ -1,0 +1,274 @@
+//! Incoming bytes on this machine, before they have a name.
+
+use super::{Body, StoreError, durable::Durable};
+use crate::domain::{Digest, digest::Hasher};
+use bytes::Bytes;
+use std::{
+    fmt,
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, BufWriter, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+const BUFFER_BYTES: usize = 64 * 1024;
+const LOCK: &str = "lock";
+
+/// A folder for staging files. One process at a time works in it, so whatever lies there when it is opened is
+/// left over from a crash and is removed.
+#[derive(Debug)]
+pub(super) struct Spool {
+    folder: PathBuf,
+    /// Some: files are synced before they are published.
+    durable: Option<Arc<Durable>>,
+    /// Held as long as anything staged lives; released by the operating system when the process ends.
+    _lock: File,
+    next: AtomicU64,
+}
+
+impl Spool {
+    /// Opens the folder, making it if needed.
+    pub(super) fn open(folder: PathBuf, durable: Option<Arc<Durable>>) -> Result<Self, StoreError> {
+        let failed = |source| StoreError::io("öffnen", folder.display(), source);
+        DirBuilder::new().recursive(true).mode(0o750).create(&folder).map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(0o640);
+        let lock = options.open(folder.join(LOCK)).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let place = folder.parent().unwrap_or(&folder).display().to_string();
+                return Err(StoreError::Held { place });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        let removed = clean(&folder).map_err(failed)?;
+        if removed > 0 {
+            tracing::info!(removed, "removed what an interrupted run had staged");
+        }
+        Ok(Self { folder, durable, _lock: lock, next: AtomicU64::new(0) })
+    }
+
+    fn file(self: &Arc<Self>) -> io::Result<(File, SpoolFile)> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let path = self.folder.join(format!("{number:x}.part"));
+        let file = OpenOptions::new().create_new(true).write(true).mode(0o640).open(&path)?;
+        Ok((file, SpoolFile { path, _spool: Arc::clone(self) }))
+    }
+
+    /// Opens a place for incoming bytes.
+    pub(super) fn stage(self: &Arc<Self>) -> Result<Staging, StoreError> {
+        let (file, place) = self.file().map_err(StoreError::staging)?;
+        let writer = BufWriter::with_capacity(BUFFER_BYTES, file);
+        Ok(Staging::new(Sink::File { writer, place, durable: self.durable.clone() }))
+    }
+
+    /// Stages a small object at once, synced.
+    pub(super) fn write(self: &Arc<Self>, bytes: &[u8]) -> Result<SpoolFile, StoreError> {
+        let (mut file, place) = self.file().map_err(StoreError::staging)?;
+        file.write_all(bytes).map_err(StoreError::staging)?;
+        if let Some(durable) = &self.durable {
+            durable.sync_file(&file, &place.path)?;
+        }
+        Ok(place)
+    }
+}
+
+fn clean(folder: &Path) -> io::Result<usize> {
+    let mut removed = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name() != LOCK && !entry.file_type()?.is_dir() {
+            fs::remove_file(entry.path())?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// A staging file, removed when dropped.
+#[derive(Debug)]
+pub(super) struct SpoolFile {
+    path: PathBuf,
+    _spool: Arc<Spool>,
+}
+
+impl SpoolFile {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for SpoolFile {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed when the store is opened next.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Takes incoming bytes and hashes them while they are written. Dropping it removes them.
+pub struct Staging {
+    sink: Sink,
+    hasher: Hasher,
+    size_bytes: u64,
+    failed: bool,
+}
+
+enum Sink {
+    File { writer: BufWriter<File>, place: SpoolFile, durable: Option<Arc<Durable>> },
+    Memory(Vec<u8>),
+}
+
+impl Staging {
+    fn new(sink: Sink) -> Self {
+        Self { sink, hasher: Hasher::new(), size_bytes: 0, failed: false }
+    }
+
+    /// A staging place in memory: for stores that keep nothing on disk.
+    pub fn in_memory() -> Self {
+        Self::new(Sink::Memory(Vec::new()))
+    }
+
+    /// How many bytes have come so far.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Ends the writing. The bytes are durable where the store keeps them on its own disk.
+    ///
+    /// # Errors
+    ///
+    /// When a write failed, now or earlier, or the sync: the bytes are gone then.
+    pub fn finish(self) -> Result<Staged, StoreError> {
+        if self.failed {
+            return Err(StoreError::staging(io::Error::other("an earlier write failed")));
+        }
+        let content = match self.sink {
+            Sink::File { writer, place, durable } => {
+                let file = writer.into_inner().map_err(|error| StoreError::staging(error.into_error()))?;
+                if let Some(durable) = &durable {
+                    durable.sync_file(&file, &place.path)?;
+                }
+                Content::File { place, is_synced: durable.is_some() }
+            }
+            Sink::Memory(bytes) => Content::Memory(bytes.into()),
+        };
+        Ok(Staged { digest: self.hasher.finish(), size_bytes: self.size_bytes, content })
+    }
+}
+
+impl Write for Staging {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = match &mut self.sink {
+            Sink::File { writer, .. } => writer.write(buffer).inspect_err(|error| {
+                self.failed |= error.kind() != io::ErrorKind::Interrupted;
+            })?,
+            Sink::Memory(bytes) => bytes.write(buffer)?,
+        };
+        self.hasher.update(&buffer[..written]);
+        self.size_bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.sink {
+            Sink::File { writer, .. } => writer.flush().inspect_err(|_| self.failed = true),
+            Sink::Memory(_) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Staging {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Staging").field("size_bytes", &self.size_bytes).finish_non_exhaustive()
+    }
+}
+
+/// Bytes that came in completely, with their digest, waiting for a name. Dropping it removes the staging file;
+/// what was published from it stays.
+#[derive(Debug)]
+pub struct Staged {
+    digest: Digest,
+    size_bytes: u64,
+    content: Content,
+}
+
+#[derive(Debug)]
+pub(super) enum Content {
+    File { place: SpoolFile, is_synced: bool },
+    Memory(Bytes),
+}
+
+impl Staged {
+    /// SHA-256 of the bytes as they came in.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// How many bytes came in.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// The staging file, where there is one; never to be changed.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.content {
+            Content::File { place, .. } => Some(&place.path),
+            Content::Memory(_) => None,
+        }
+    }
+
+    /// Opens the bytes for reading, for instance to find out what they are.
+    ///
+    /// # Errors
+    ///
+    /// When the staging file cannot be read.
+    pub fn open(&self) -> Result<Body, StoreError> {
+        match &self.content {
+            Content::File { place, .. } => {
+                let file = File::open(&place.path).map_err(StoreError::staging)?;
+                Ok(Body::file(self.size_bytes, file))
+            }
+            Content::Memory(bytes) => Ok(Body::new(self.size_bytes, io::Cursor::new(bytes.clone()))),
+        }
+    }
+
+    pub(super) fn content(&self) -> &Content {
+        &self.content
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn staged_bytes_carry_their_digest_and_length() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Arc::new(Spool::open(folder.path().to_owned(), None).unwrap());
+        for mut staging in [spool.stage().unwrap(), Staging::in_memory()] {
+            staging.write_all(b"a").unwrap();
+            staging.write_all(&[b'b'; 100_000]).unwrap();
+            let staged = staging.finish().unwrap();
+            let expected = [vec![b'a'], vec![b'b'; 100_000]].concat();
+            assert_eq!((staged.digest(), staged.size_bytes()), (Digest::of(&expected), 100_001));
+            let mut read = Vec::new();
+            staged.open().unwrap().read_to_end(&mut read).unwrap();
+            assert_eq!(read, expected);
+        }
+    }
+
+    #[test]
+    fn only_one_process_at_a_time_stages_in_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Arc::new(Spool::open(folder.path().to_owned(), None).unwrap());
+        assert!(matches!(Spool::open(folder.path().to_owned(), None), Err(StoreError::Held { .. })));
+        drop(spool);
+        Spool::open(folder.path().to_owned(), None).expect("the lock went with its holder");
+    }
+}
