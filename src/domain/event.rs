@@ -460,9 +460,8 @@ impl Event {
                 claims.push(UniqueKey::reference(&data.reference));
                 claims.extend(data.import_key.as_deref().map(UniqueKey::import));
             }
-            Self::CaseFileClosed(_) => effects.moves_life_cycle = true,
             Self::BatchOpened(data) => claims.push(UniqueKey::batch(&data.name)),
-            Self::BatchClosed(_) => effects.moves_life_cycle = true,
+            Self::CaseFileClosed(_) | Self::BatchClosed(_) => effects.moves_life_cycle = true,
             Self::DocumentReceived(data) => {
                 claims.extend(original(data.case_file));
                 claims.extend(data.idempotency_key.as_deref().map(UniqueKey::idempotency));

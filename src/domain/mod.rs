@@ -22,6 +22,7 @@ pub mod text;
 
 pub use digest::Digest;
 pub use ids::{
-    AccountId, BatchId, CaseFileId, DocumentId, EntityId, EntityKind, PlanUnitId, TenantSlug, UnitId,
+    AccountId, BatchId, CaseFileId, DocumentId, EntityId, EntityKind, PlanUnitId, TenantId, TenantSlug,
+    UnitId,
 };
 pub use object::ObjectRef;

@@ -1,7 +1,10 @@
 //! File references (Aktenzeichen): made from a template and a gapless number, or taken over as they are.
 
 use super::text::{Line, LineError};
-use std::{fmt, str::FromStr};
+use std::{
+    fmt::{self, Write as _},
+    str::FromStr,
+};
 
 /// Aktenzeichen: a case file's reference as it is written on paper, such as `60.10-2024/17`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,7 +99,9 @@ impl Template {
                 Part::Text(fixed) => text.push_str(fixed),
                 Part::Plan => text.push_str(plan),
                 Part::Year => text.push_str(&year.to_string()),
-                Part::Seq(width) => text.push_str(&format!("{seq:0width$}")),
+                Part::Seq(width) => {
+                    let _ = write!(text, "{seq:0width$}");
+                }
             }
         }
         text

@@ -1,0 +1,232 @@
+//! What the catalogue keeps of each entity. These rows can be thrown away at any time; changing them needs a new
+//! [`SCHEMA`](super::SCHEMA) number and nothing else.
+
+use crate::domain::batch::{Batch, Counts};
+use crate::domain::case_file::CaseFile;
+use crate::domain::codes::{LineStatus, Rejection};
+use crate::domain::document::{Document, Reading, Version};
+use crate::domain::event::{
+    AccountCreated, BatchClosed, BatchOpened, CaseFileOpened, DocumentDigitised, DocumentReceived,
+    PlanUnitCreated, TenantCreated, UnitCreated,
+};
+use crate::domain::finding::Finding;
+use crate::domain::{BatchId, CaseFileId, DocumentId, ObjectRef, TenantId};
+use jiff::{Timestamp, civil::Date};
+use serde::{Deserialize, Serialize};
+
+/// Where an entity's row came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Position of its first leaf.
+    pub position: u64,
+    /// The last commit that changed it.
+    pub seq: u64,
+    /// When it was first recorded.
+    pub since: Timestamp,
+}
+
+/// Mandant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantRow {
+    /// Which one.
+    pub id: TenantId,
+    /// What is recorded of it.
+    pub data: TenantCreated,
+}
+
+/// Dienstkonto.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRow {
+    /// What is recorded of it.
+    pub data: AccountCreated,
+}
+
+/// Organisationseinheit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitRow {
+    /// What is recorded of it.
+    pub data: UnitCreated,
+}
+
+/// Aktenplaneinheit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanUnitRow {
+    /// What is recorded of it.
+    pub data: PlanUnitCreated,
+}
+
+/// Akte.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseFileRow {
+    /// Where the row came from.
+    pub origin: Origin,
+    /// What it was opened with.
+    pub data: CaseFileOpened,
+    /// z.d.A. in this system.
+    pub closed_here_on: Option<Date>,
+}
+
+impl CaseFileRow {
+    /// The case file as the rules see it.
+    pub fn state(&self, id: CaseFileId) -> CaseFile {
+        CaseFile { id, data: self.data.clone(), closed_here_on: self.closed_here_on }
+    }
+}
+
+/// One version of a document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionRow {
+    /// 1 and up.
+    pub number: u32,
+    /// The file's name at arrival.
+    pub source_name: String,
+    /// What the bytes are.
+    pub media_type: String,
+    /// The bytes.
+    pub original: ObjectRef,
+    /// What is odd about them.
+    pub findings: Vec<Finding>,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+}
+
+/// What reading a document gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadingRow {
+    /// What is recorded of it.
+    pub data: DocumentDigitised,
+    /// Renditions.
+    pub renditions: Vec<ObjectRef>,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+}
+
+/// A place in a batch where a document's bytes arrived.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArrivalRow {
+    /// The batch.
+    pub batch: BatchId,
+    /// The path within its source.
+    pub path: String,
+}
+
+/// Dokument.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentRow {
+    /// Where the row came from.
+    pub origin: Origin,
+    /// What it arrived with.
+    pub received: DocumentReceived,
+    /// Oldest first.
+    pub versions: Vec<VersionRow>,
+    /// What reading it gave.
+    pub reading: Option<ReadingRow>,
+    /// Batches in which its bytes arrived again.
+    pub again: Vec<ArrivalRow>,
+}
+
+impl DocumentRow {
+    /// A row for this state.
+    pub(super) fn new(state: &Document, origin: Origin, again: Vec<ArrivalRow>) -> Self {
+        let version = |version: &Version| VersionRow {
+            number: version.number,
+            source_name: version.source_name.clone(),
+            media_type: version.media_type.clone(),
+            original: version.original.clone(),
+            findings: version.findings.clone(),
+            accepted_at: version.accepted_at,
+        };
+        let reading = |reading: &Reading| ReadingRow {
+            data: reading.data.clone(),
+            renditions: reading.renditions.clone(),
+            recorded_at: reading.recorded_at,
+        };
+        Self {
+            origin,
+            received: state.received.clone(),
+            versions: state.versions.iter().map(version).collect(),
+            reading: state.reading.as_ref().map(reading),
+            again,
+        }
+    }
+
+    /// The document as the rules see it.
+    pub fn state(&self, id: DocumentId) -> Document {
+        let version = |row: &VersionRow| Version {
+            number: row.number,
+            source_name: row.source_name.clone(),
+            media_type: row.media_type.clone(),
+            original: row.original.clone(),
+            findings: row.findings.clone(),
+            accepted_at: row.accepted_at,
+        };
+        let reading = |row: &ReadingRow| Reading {
+            data: row.data.clone(),
+            renditions: row.renditions.clone(),
+            recorded_at: row.recorded_at,
+        };
+        Document {
+            id,
+            received: self.received.clone(),
+            accepted_at: self.origin.since,
+            versions: self.versions.iter().map(version).collect(),
+            reading: self.reading.as_ref().map(reading),
+        }
+    }
+
+    /// In which lane the document waits to be read: 0 single arrivals, 1 batches, 2 pages that wait for
+    /// character recognition to be installed. `None` when it has been read.
+    pub fn lane(&self) -> Option<u8> {
+        let current = self.versions.last().map_or(0, |version| version.number);
+        match &self.reading {
+            Some(reading) if reading.data.of_version == current => {
+                (reading.data.ocr_pending > 0).then_some(2)
+            }
+            _ => Some(u8::from(self.received.batch.is_some())),
+        }
+    }
+}
+
+/// Charge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchRow {
+    /// Where the row came from.
+    pub origin: Origin,
+    /// What it was opened with.
+    pub data: BatchOpened,
+    /// What was counted at its end.
+    pub closed: Option<BatchClosed>,
+    /// Lines by status, as they are now.
+    pub received: u64,
+    /// Lines by status, as they are now.
+    pub duplicate: u64,
+    /// Lines by status, as they are now.
+    pub rejected: u64,
+}
+
+impl BatchRow {
+    /// The batch as the rules see it.
+    pub fn state(&self, id: BatchId) -> Batch {
+        Batch { id, data: self.data.clone(), closed: self.closed.clone() }
+    }
+
+    /// The lines by status, as they are now.
+    pub fn counts(&self) -> Counts {
+        Counts { received: self.received, duplicate: self.duplicate, rejected: self.rejected }
+    }
+}
+
+/// What became of one file of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineRow {
+    /// Its path within the batch's source.
+    pub path: String,
+    /// What became of it.
+    pub status: LineStatus,
+    /// The document that has its bytes.
+    pub document: Option<DocumentId>,
+    /// Why it was not stored.
+    pub rejection: Option<Rejection>,
+    /// More about that, for people.
+    pub detail: Option<String>,
+}

@@ -1,0 +1,180 @@
+//! The writer's thread: commands that wait together are committed together.
+
+use super::queue::{Queue, Refused};
+use super::writer::{Halt, Parts, Writer};
+use super::{AppendError, Applied, Command, Receipt};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How the journal treats its callers.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Most commands that wait.
+    pub queue: usize,
+    /// Longest wait for room in the queue, and then for an answer.
+    pub answer_within: Duration,
+    /// How often other writers' commits are looked for; none when there can be no other writer.
+    pub poll_every: Option<Duration>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { queue: 1_024, answer_within: Duration::from_mins(1), poll_every: None }
+    }
+}
+
+/// How the journal is doing.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// How far it has come.
+    pub applied: Applied,
+    /// Why nothing is written any more, if so.
+    pub halted: Option<Halt>,
+    /// Commands that wait.
+    pub waiting: usize,
+}
+
+type Answer = Result<Receipt, AppendError>;
+type Waiting = (Command, SyncSender<Answer>);
+
+/// A tenant's journal, open for writing.
+#[derive(Debug)]
+pub struct Journal {
+    queue: Arc<Queue<Waiting>>,
+    state: Arc<Mutex<(Applied, Option<Halt>)>>,
+    stop: Arc<AtomicBool>,
+    settings: Settings,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Journal {
+    /// Catches up and starts the writer. `on_commit` is called after every commit, its own or another's, with
+    /// the place reached.
+    ///
+    /// # Errors
+    /// As [`Writer::open`].
+    pub fn open(
+        mut parts: Parts,
+        settings: Settings,
+        on_commit: impl Fn(&Applied) + Send + 'static,
+    ) -> Result<Self, AppendError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut patience = parts.patience;
+        let stopping = stop.clone();
+        parts.patience = Box::new(move |attempt| !stopping.load(Ordering::Acquire) && patience(attempt));
+        let writer = Writer::open(parts)?;
+        let state = Arc::new(Mutex::new((writer.applied().clone(), None)));
+        let queue = Queue::new(settings.queue);
+        let work = Loop { writer, queue: queue.clone(), state: state.clone(), on_commit, settings };
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || work.run())
+            .map_err(|source| AppendError::Store(Arc::new(crate::store::StoreError::staging(source))))?;
+        Ok(Self { queue, state, stop, settings, thread: Some(thread) })
+    }
+
+    /// Records a command; waits until it is durable.
+    ///
+    /// # Errors
+    /// [`AppendError`]; only after [`AppendError::Doubt`] it may have been recorded nevertheless.
+    pub fn append(&self, command: Command) -> Result<Receipt, AppendError> {
+        self.submit(command)?.wait()
+    }
+
+    /// Queues a command; the answer is waited for later.
+    ///
+    /// # Errors
+    /// [`AppendError::Busy`] when the queue stays full, [`AppendError::Closed`] at shutdown.
+    pub fn submit(&self, command: Command) -> Result<Pending, AppendError> {
+        let (sender, receiver) = sync_channel(1);
+        let deadline = Instant::now() + self.settings.answer_within;
+        match self.queue.push((command, sender), deadline) {
+            Ok(()) => Ok(Pending { receiver, deadline }),
+            Err(Refused::Full(_)) => Err(AppendError::Busy),
+            Err(Refused::Closed(_)) => Err(AppendError::Closed),
+        }
+    }
+
+    /// How the journal is doing.
+    pub fn status(&self) -> Status {
+        let (applied, halted) = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Status { applied, halted, waiting: self.queue.len() }
+    }
+}
+
+impl Drop for Journal {
+    /// Commits what waits, then stops.
+    fn drop(&mut self) {
+        self.queue.close();
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A command on its way.
+#[derive(Debug)]
+pub struct Pending {
+    receiver: Receiver<Answer>,
+    deadline: Instant,
+}
+
+impl Pending {
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub fn wait(self) -> Answer {
+        match self.receiver.recv_timeout(self.deadline.saturating_duration_since(Instant::now())) {
+            Ok(answer) => answer,
+            // Nobody knows whether the writer got as far as the commit.
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(AppendError::Doubt),
+        }
+    }
+}
+
+struct Loop<F> {
+    writer: Writer,
+    queue: Arc<Queue<Waiting>>,
+    state: Arc<Mutex<(Applied, Option<Halt>)>>,
+    on_commit: F,
+    settings: Settings,
+}
+
+impl<F: Fn(&Applied)> Loop<F> {
+    fn run(mut self) {
+        const GROUP: usize = 256;
+        let patience = self.settings.poll_every.unwrap_or(Duration::from_hours(1));
+        while let Some(group) = self.queue.take(GROUP, patience) {
+            let before = self.writer.applied().seq;
+            if group.is_empty() {
+                if self.settings.poll_every.is_some()
+                    && let Err(error) = self.writer.catch_up()
+                {
+                    tracing::warn!(%error, "the journal could not be read on");
+                }
+            } else {
+                let (mut commands, senders): (Vec<Command>, Vec<_>) = group.into_iter().unzip();
+                let answers = self.writer.commit(&mut commands);
+                for (sender, answer) in senders.into_iter().zip(answers) {
+                    // Whoever no longer waits has an "outcome unknown" and will ask again.
+                    let _ = sender.send(answer);
+                }
+            }
+            let applied = self.writer.applied();
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if let (Some(halt), None) = (self.writer.halted(), state.1) {
+                tracing::error!(?halt, "nothing is written any more");
+            }
+            *state = (applied.clone(), self.writer.halted());
+            drop(state);
+            if applied.seq != before {
+                (self.on_commit)(applied);
+            }
+        }
+    }
+}
