@@ -15,6 +15,8 @@ super::codes::word_list!(
     UnknownType = "unknown-type",
     /// No text was found.
     NoText = "no-text",
+    /// The case file named does not exist or takes no documents: it waits in the inbox.
+    Unfiled = "unfiled",
     /// Pages wait for character recognition.
     OcrPending = "ocr-pending",
     /// Reading took too long and was stopped.

@@ -1,0 +1,302 @@
+//! An installation: one store, one data directory, any number of tenants.
+
+use super::permit::new_token;
+use super::{Archive, Error, Kind, Settings};
+use crate::clock::{Clock, Entropy, new_id};
+use crate::domain::codes::Role;
+use crate::domain::decision::{Decision, NewEvent};
+use crate::domain::event::{AccountCreated, Actor, Context, Event, TenantCreated};
+use crate::domain::guard::Guard;
+use crate::domain::ids::TenantId;
+use crate::domain::reference::Template;
+use crate::domain::text::Line;
+use crate::domain::{AccountId, TenantSlug};
+use crate::journal::Command;
+use crate::store::{
+    BucketConfig, Created, Key, ObjectStore, Prefix, StoreError, StoreLocation, create_store, open_store,
+};
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::ops::ControlFlow;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where an installation lies: the directory of this machine's things, and the store.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Catalogue, search index, tokens; and the store, unless that is a bucket.
+    pub data: PathBuf,
+    /// Originals and events.
+    pub store: StoreLocation,
+    /// How to reach a bucket.
+    pub bucket: BucketConfig,
+}
+
+impl Place {
+    /// A directory with everything in it.
+    pub fn directory(data: &Path) -> Self {
+        Self {
+            data: data.to_owned(),
+            store: StoreLocation::Directory(data.join("store")),
+            bucket: BucketConfig::default(),
+        }
+    }
+
+    /// The projections of a tenant.
+    pub fn tenant_dir(&self, tenant: &TenantSlug) -> PathBuf {
+        self.data.join("tenants").join(tenant.as_str())
+    }
+
+    /// The file that holds a tenant's local token; readable for its owner only.
+    pub fn token_file(&self, tenant: &TenantSlug) -> PathBuf {
+        self.data.join("tokens").join(tenant.as_str())
+    }
+
+    /// The local token of a tenant.
+    ///
+    /// # Errors
+    /// [`Kind::Unauthenticated`] when there is none.
+    pub fn local_token(&self, tenant: &TenantSlug) -> Result<String, Error> {
+        let path = self.token_file(tenant);
+        let mut text = String::new();
+        File::open(&path).and_then(|file| file.take(1_024).read_to_string(&mut text)).map_err(|source| Error {
+            kind: Kind::Unauthenticated,
+            public: format!(
+                "Das Zugangstoken des Mandanten „{tenant}“ ist nicht lesbar ({}). Gibt es den Mandanten hier?",
+                path.display()
+            ),
+            source: Some(Box::new(source)),
+        })?;
+        Ok(text.trim().to_owned())
+    }
+}
+
+/// What a new tenant begins with.
+#[derive(Clone, Debug)]
+pub struct NewTenant {
+    /// Its short name.
+    pub slug: TenantSlug,
+    /// Its name, as on letterheads.
+    pub name: Line,
+    /// How file references are made.
+    pub reference_template: Template,
+}
+
+/// An installation, open.
+#[derive(Debug)]
+pub struct Installation {
+    place: Place,
+    settings: Settings,
+    store: Arc<dyn ObjectStore>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    archives: Mutex<BTreeMap<TenantSlug, Arc<Archive>>>,
+    /// Keeps other processes out as long as this one lives.
+    _lock: File,
+}
+
+impl Installation {
+    /// Creates an installation in an empty place.
+    ///
+    /// # Errors
+    /// When anything lies there already; [`Kind::Unavailable`] when it cannot be written.
+    pub fn create(
+        place: Place,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, Error> {
+        let is_empty = match fs::read_dir(&place.data) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(source) => return Err(unusable(&place.data, source)),
+        };
+        if !is_empty {
+            return Err(StoreError::NotEmpty { place: place.data.display().to_string() }.into());
+        }
+        make_dir(&place.data)?;
+        let lock = hold(&place.data)?;
+        let store = create_store(&place.store, &place.bucket, clock.now())?.store;
+        Ok(Self { place, settings, store, clock, entropy, archives: Mutex::default(), _lock: lock })
+    }
+
+    /// Opens an existing installation. Nothing is ever created by this.
+    ///
+    /// # Errors
+    /// When there is none, or another process holds it.
+    pub fn open(
+        place: Place,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, Error> {
+        if let StoreLocation::Directory(store) = &place.store
+            && !store.join(crate::store::MARKER).exists()
+        {
+            return Err(StoreError::NoStore { place: place.data.display().to_string() }.into());
+        }
+        make_dir(&place.data)?;
+        let lock = hold(&place.data)?;
+        let store = open_store(&place.store, &place.bucket)?.store;
+        Ok(Self { place, settings, store, clock, entropy, archives: Mutex::default(), _lock: lock })
+    }
+
+    /// Where it lies.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Its objects.
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    /// Its clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// All tenants, by short name.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub fn tenants(&self) -> Result<Vec<TenantSlug>, Error> {
+        let mut tenants = Vec::new();
+        let folder = Prefix::new("tenants").expect("a fixed name that follows the rules");
+        self.store.list(&folder, &mut |listed| {
+            let name = listed.key.as_str().rsplit('/').next().unwrap_or_default();
+            tenants.extend(name.parse::<TenantSlug>());
+            ControlFlow::Continue(())
+        })?;
+        tenants.sort();
+        Ok(tenants)
+    }
+
+    /// Makes a tenant with a local service account. Returns the account's token, which also lies in the token file.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when the tenant exists.
+    pub fn create_tenant(&self, new: &NewTenant) -> Result<String, Error> {
+        if self.tenants()?.contains(&new.slug) {
+            return Err(Error::new(Kind::Conflict, format!("Den Mandanten „{}“ gibt es schon.", new.slug)));
+        }
+        let tenant = TenantId::from_uuid(new_id(&*self.clock, &*self.entropy));
+        let account = AccountId::from_uuid(new_id(&*self.clock, &*self.entropy));
+        let (token, token_sha256) = new_token(&new.slug, &*self.entropy);
+        let created = TenantCreated {
+            name: new.name.to_string(),
+            time_zone: "Europe/Berlin".to_owned(),
+            reference_template: new.reference_template.to_string(),
+        };
+        let local = AccountCreated { label: "lokal".to_owned(), roles: Role::ALL.to_vec(), token_sha256 };
+        let archive = Archive::open(self.parts(&new.slug))?;
+        let decision = Decision {
+            guards: vec![Guard::Version(tenant.into(), 0)],
+            events: vec![
+                NewEvent::new(tenant, Event::TenantCreated(created)),
+                NewEvent::new(account, Event::AccountCreated(local)),
+            ],
+        };
+        if archive.catalogue().tenant()?.is_some() {
+            // An earlier attempt got this far and no further: its token is lost, a new account takes its place.
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("Der Mandant „{}“ wurde schon einmal angelegt.", new.slug),
+            ));
+        }
+        archive.journal().append(Command::record(Context::by(Actor::System), decision))?;
+        write_token(&self.place.token_file(&new.slug), &token)?;
+        // Listed last: until now a crash leaves a tenant that nobody knows.
+        let key = Key::new(format!("tenants/{}", new.slug)).expect("a slug is a safe name");
+        match self.store.create(&key, format!("{}\n", new.slug).into())? {
+            Created::Created | Created::Exists => {}
+        }
+        self.archives.lock().unwrap_or_else(PoisonError::into_inner).insert(new.slug.clone(), archive);
+        Ok(token)
+    }
+
+    /// A tenant's archive; opened when first asked for.
+    ///
+    /// # Errors
+    /// [`Kind::Missing`] when there is no such tenant.
+    pub fn archive(&self, tenant: &TenantSlug) -> Result<Arc<Archive>, Error> {
+        let mut archives = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(archive) = archives.get(tenant) {
+            return Ok(archive.clone());
+        }
+        let key = Key::new(format!("tenants/{tenant}")).expect("a slug is a safe name");
+        if self.store.size(&key)?.is_none() {
+            return Err(Error::new(Kind::Missing, format!("Den Mandanten „{tenant}“ gibt es nicht.")));
+        }
+        let archive = Archive::open(self.parts(tenant))?;
+        archives.insert(tenant.clone(), archive.clone());
+        Ok(archive)
+    }
+
+    /// Makes sure that the local token is good for something: a restored store has no token file.
+    ///
+    /// # Errors
+    /// When the account cannot be recorded.
+    pub fn renew_local_token(&self, tenant: &TenantSlug) -> Result<String, Error> {
+        let archive = self.archive(tenant)?;
+        let (token, token_sha256) = new_token(tenant, &*self.entropy);
+        let account = AccountId::from_uuid(new_id(&*self.clock, &*self.entropy));
+        let label = format!("lokal {}", self.clock.now());
+        let event = Event::AccountCreated(AccountCreated { label, roles: Role::ALL.to_vec(), token_sha256 });
+        let decision = Decision { guards: Vec::new(), events: vec![NewEvent::new(account, event)] };
+        archive.journal().append(Command::record(Context::by(Actor::System), decision))?;
+        write_token(&self.place.token_file(tenant), &token)?;
+        Ok(token)
+    }
+
+    fn parts(&self, tenant: &TenantSlug) -> super::OpenParts {
+        super::OpenParts {
+            slug: tenant.clone(),
+            directory: self.place.tenant_dir(tenant),
+            store: self.store.clone(),
+            shared_store: matches!(self.place.store, StoreLocation::Bucket(_)),
+            settings: self.settings.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+        }
+    }
+}
+
+fn unusable(path: &Path, source: io::Error) -> Error {
+    let public = format!("{} ist nicht benutzbar: {source}", path.display());
+    Error { kind: Kind::Unavailable, public, source: Some(Box::new(source)) }
+}
+
+/// A directory that only its owner may read: it holds records and tokens.
+pub(super) fn make_dir(path: &Path) -> Result<(), Error> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(path).map_err(|source| unusable(path, source))
+}
+
+/// One process at a time works on a data directory.
+fn hold(data: &Path) -> Result<File, Error> {
+    let path = data.join("lock");
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    let lock = lock.map_err(|source| unusable(&path, source))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => {
+            Err(StoreError::Held { place: data.display().to_string() }.into())
+        }
+        Err(fs::TryLockError::Error(source)) => Err(unusable(&path, source)),
+    }
+}
+
+fn write_token(path: &Path, token: &str) -> Result<(), Error> {
+    make_dir(path.parent().unwrap_or(path))?;
+    let written = fs::remove_file(path)
+        .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+        .and_then(|()| OpenOptions::new().create_new(true).write(true).mode(0o600).open(path))
+        .and_then(|mut file| {
+            writeln!(file, "{token}")?;
+            file.sync_all()
+        });
+    written.map_err(|source| unusable(path, source))
+}

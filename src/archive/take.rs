@@ -1,0 +1,81 @@
+//! Taking documents in.
+
+use super::{Archive, Error, Kind, Permission, Permit};
+use crate::clock::new_id;
+use crate::domain::batch::Batch;
+use crate::domain::decision::Decision;
+use crate::domain::document::Arrival;
+use crate::domain::event::Context;
+use crate::domain::guard::Guard;
+use crate::domain::{BatchId, CaseFileId};
+use crate::ingest::{self, BatchFacts, Declared, Entry, FileReport, Outcome, RunReport};
+use crate::journal::{AppendError, Command, Projection as _};
+use std::io::Read;
+use std::sync::atomic::AtomicBool;
+
+impl Archive {
+    /// Takes one file in. When it answers `Received`, the document is durable.
+    ///
+    /// # Errors
+    /// [`Kind::Doubt`] means that it may be there nevertheless; repeating with the same key is safe.
+    pub fn receive(
+        &self,
+        permit: &Permit,
+        arrival: &Arrival,
+        target: Option<CaseFileId>,
+        body: &mut dyn Read,
+        declared: &Declared,
+    ) -> Result<Outcome, Error> {
+        permit.require(Permission::Ingest)?;
+        Ok(self.intake().receive(&permit.context(), arrival, target, &[], body, declared)?)
+    }
+
+    /// Takes many files in as one batch; see [`ingest::run`].
+    ///
+    /// # Errors
+    /// When the batch cannot be found or closed.
+    pub fn ingest(
+        &self,
+        permit: &Permit,
+        facts: &BatchFacts,
+        entries: impl Iterator<Item = Entry> + Send,
+        stop: &AtomicBool,
+        report: &(dyn Fn(&FileReport) + Sync),
+    ) -> Result<RunReport, Error> {
+        permit.require(Permission::Ingest)?;
+        let context: Context = permit.context();
+        let threads = self.settings.ingest_threads;
+        Ok(ingest::run(&self.intake(), &context, facts, entries, threads, stop, report)?)
+    }
+
+    /// Opens a batch for files that are uploaded one by one.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when there is one of this name.
+    pub fn open_batch(&self, permit: &Permit, facts: &BatchFacts) -> Result<BatchId, Error> {
+        permit.require(Permission::Ingest)?;
+        let id = BatchId::from_uuid(new_id(&*self.clock, &*self.entropy));
+        let decision = Decision { guards: Vec::new(), events: vec![Batch::open(id, facts.clone())] };
+        match self.journal.append(Command::record(permit.context(), decision)) {
+            Ok(_) => Ok(id),
+            Err(AppendError::Taken { .. }) => {
+                Err(Error::new(Kind::Conflict, format!("Eine Charge „{}“ gibt es schon.", facts.name)))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Closes a batch: `seen` files were sent.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it is closed.
+    pub fn close_batch(&self, permit: &Permit, id: BatchId, seen: u64) -> Result<(), Error> {
+        permit.require(Permission::Ingest)?;
+        let life = self.catalogue.life(id.into())?.ok_or_else(|| Error::missing("Die Charge"))?;
+        let row = self.catalogue.batch(id)?.ok_or_else(|| Error::missing("Die Charge"))?;
+        let event = row.state(id).close(seen, row.counts())?;
+        let decision = Decision { guards: vec![Guard::Epoch(id.into(), life.epoch)], events: vec![event] };
+        self.journal.append(Command::record(permit.context(), decision))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,17 @@
+//! placeholder
+/// f
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// u
+    Unknown,
+}
+impl Format {
+    /// m
+    pub fn media_type(self) -> &'static str {
+        "application/octet-stream"
+    }
+}
+/// s
+pub fn sniff(_head: &[u8], _size: u64, _name: &str) -> Format {
+    Format::Unknown
+}

@@ -1,0 +1,91 @@
+//! One spelling for words that people spell in several ways.
+//!
+//! `Müller`, `MUELLER` and `Mu` + combining diaeresis + `ller` all become `mueller`; `Straße` and `STRASSE` become
+//! `strasse`. Other accents are dropped (`Café` is `cafe`), ligatures and full-width letters are taken apart.
+
+use unicode_normalization::char::{decompose_compatible, is_combining_mark};
+
+/// Combining diaeresis: what a decomposed `ü` carries behind its `u`.
+const DIAERESIS: char = '\u{308}';
+
+/// True for characters that make up words: letters, digits and the marks that combine with them.
+pub(super) fn is_word_char(c: char) -> bool {
+    if c.is_ascii() { c.is_ascii_alphanumeric() } else { c.is_alphanumeric() || is_combining_mark(c) }
+}
+
+/// Appends the folded form of `c`; a combining mark acts on what is already in `out`.
+pub(super) fn push_folded(c: char, out: &mut String) {
+    if c.is_ascii() {
+        out.push(c.to_ascii_lowercase());
+        return;
+    }
+    match c {
+        'ä' | 'Ä' | 'æ' | 'Æ' => out.push_str("ae"),
+        'ö' | 'Ö' | 'œ' | 'Œ' | 'ø' | 'Ø' => out.push_str("oe"),
+        'ü' | 'Ü' => out.push_str("ue"),
+        'ß' | 'ẞ' => out.push_str("ss"),
+        'ł' | 'Ł' => out.push('l'),
+        'đ' | 'Đ' | 'ð' | 'Ð' => out.push('d'),
+        'þ' | 'Þ' => out.push_str("th"),
+        'ı' => out.push('i'),
+        _ => decompose_compatible(c, |part| push_part(part, out)),
+    }
+}
+
+fn push_part(part: char, out: &mut String) {
+    if part == DIAERESIS {
+        // The mark follows its letter: only these three letters make German umlauts.
+        if out.ends_with(['a', 'o', 'u']) {
+            out.push('e');
+        }
+    } else if part.is_alphanumeric() && !is_combining_mark(part) {
+        out.extend(part.to_lowercase().filter(|lower| !is_combining_mark(*lower)));
+    }
+}
+
+/// The folded form of a whole word.
+#[cfg(test)]
+pub(super) fn fold(word: &str) -> String {
+    let mut out = String::with_capacity(word.len() + 4);
+    word.chars().for_each(|c| push_folded(c, &mut out));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(words: &[&str], expected: &str) {
+        for word in words {
+            assert_eq!(fold(word), expected, "{word:?}");
+        }
+    }
+
+    #[test]
+    fn umlauts_and_sharp_s_have_one_form_however_they_are_written() {
+        check(&["Müller", "MÜLLER", "Mueller", "Mu\u{308}ller", "müller"], "mueller");
+        check(&["Straße", "STRASSE", "Strasse", "STRAẞE"], "strasse");
+        check(&["Bäcker", "Baecker", "Ba\u{308}cker"], "baecker");
+        check(&["Öffnung", "Oeffnung", "O\u{308}ffnung"], "oeffnung");
+    }
+
+    #[test]
+    fn other_accents_ligatures_and_wide_letters_become_plain() {
+        check(&["Café", "Cafe\u{301}", "CAFÉ"], "cafe");
+        check(&["Citroën", "Citroe\u{308}n"], "citroen");
+        check(&["Oﬀenlegung"], "offenlegung");
+        check(&["ＡＢＣ１２"], "abc12");
+        check(&["m²"], "m2");
+    }
+
+    proptest! {
+        #[test]
+        fn folding_twice_changes_nothing(word in "\\PC{0,20}") {
+            let once = fold(&word);
+            // A base letter can only be followed by a mark within one pass.
+            prop_assert_eq!(fold(&once), once);
+        }
+    }
+}
