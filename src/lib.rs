@@ -1,8 +1,14 @@
 //! eakte: the paperless town hall's record system (e-Akte).
 
+pub mod api;
 pub mod archive;
+pub mod backup;
 pub mod catalogue;
+pub mod cli;
+pub mod client;
 pub mod clock;
+pub mod config;
+pub mod demo;
 pub mod digitise;
 pub mod domain;
 pub mod extract;
@@ -10,5 +16,9 @@ pub mod ingest;
 pub mod journal;
 pub mod project;
 pub mod search;
+pub mod serve;
 pub mod store;
+pub mod tasks;
+pub mod verify;
 pub mod wake;
+pub mod watch;

@@ -1,4 +1,8 @@
-//! placeholder
+//! Text, pages and renditions from files, in a worker process.
+
+pub mod page;
+pub mod worker;
+
 /// f
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {

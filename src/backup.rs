@@ -1,0 +1,1 @@
+//! Sicherung: copies of the store, and the way back.

@@ -1,0 +1,1 @@
+//! Settings: defaults, then TOML, then `EAKTE_…` variables, then flags.

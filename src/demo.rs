@@ -1,0 +1,1 @@
+//! The fictional town of Steverau, to try things out.

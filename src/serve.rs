@@ -1,0 +1,1 @@
+//! A running server: HTTP, hot folders, shutdown.

@@ -1,0 +1,1 @@
+//! Blocking work off the async threads: bounded, and keeping the tracing span.

@@ -1,0 +1,1 @@
+//! Prüfung: compares objects, journal and projections.

@@ -1,0 +1,1 @@
+//! Hot folders (Eingangsordner): watched while the server runs.

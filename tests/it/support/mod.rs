@@ -1,0 +1,62 @@
+//! An archive for tests: a fixed clock, a fresh directory, one tenant.
+
+use eakte::archive::{Archive, Installation, NewTenant, Permit, Place, Settings};
+use eakte::clock::{Clock, SystemEntropy};
+use eakte::domain::TenantSlug;
+use eakte::domain::text::Line;
+use jiff::Timestamp;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// A clock that always shows the same time.
+#[derive(Debug)]
+pub struct FixedClock(pub Timestamp);
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// An installation with the tenant `t` in a directory that goes when this goes.
+pub struct TestArchive {
+    pub installation: Installation,
+    pub archive: Arc<Archive>,
+    pub permit: Permit,
+    pub token: String,
+    pub folder: TempDir,
+}
+
+pub fn tenant() -> TenantSlug {
+    "t".parse().unwrap()
+}
+
+pub fn settings(background: bool) -> Settings {
+    Settings {
+        background,
+        worker: Some(PathBuf::from(env!("CARGO_BIN_EXE_eakte"))),
+        ..Settings::default()
+    }
+}
+
+impl TestArchive {
+    /// `background` says whether documents are read and indexed.
+    pub fn new(background: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::directory(&folder.path().join("data"));
+        let clock = Arc::new(FixedClock("2026-03-02T08:00:00Z".parse().unwrap()));
+        let installation =
+            Installation::create(place, settings(background), clock, Arc::new(SystemEntropy)).unwrap();
+        let token = installation
+            .create_tenant(&NewTenant {
+                slug: tenant(),
+                name: Line::new("Stadt Steverau").unwrap(),
+                reference_template: "{plan}-{year}/{seq}".parse().unwrap(),
+            })
+            .unwrap();
+        let archive = installation.archive(&tenant()).unwrap();
+        let permit = archive.permit(&token).unwrap();
+        Self { installation, archive, permit, token, folder }
+    }
+}
