@@ -110,6 +110,7 @@ pub(super) fn reason(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write as _;
     use std::os::unix::ffi::OsStrExt as _;
 
     #[test]
@@ -118,7 +119,7 @@ mod tests {
         let root = folder.path();
         fs::create_dir_all(root.join("b/c")).unwrap();
         for name in ["b/c/2.pdf", "b/1.pdf", "a ä.txt", ".hidden"] {
-            crate::store::durable_write(&root.join(name), b"x").unwrap();
+            fs::File::create(root.join(name)).unwrap().write_all(b"x").unwrap();
         }
         std::os::unix::fs::symlink(root.join("b"), root.join("b/c/up")).unwrap();
         std::os::unix::fs::symlink(root.join("nowhere"), root.join("dead")).unwrap();

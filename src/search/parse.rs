@@ -186,11 +186,12 @@ mod tests {
 
     fn shown(input: &str) -> String {
         let clauses = parse(input).clauses.into_iter().map(|clause| {
-            let alternatives: Vec<_> = clause.alternatives.iter().map(|term| match term.kind {
+            let shown = |term: &QueryTerm| match term.kind {
                 TermKind::Word => term.text.clone(),
                 TermKind::Phrase => format!("\"{}\"", term.text),
                 TermKind::Prefix => format!("{}*", term.text),
-            });
+            };
+            let alternatives: Vec<_> = clause.alternatives.iter().map(shown).collect();
             let sign = if clause.excluded { "-" } else { "" };
             format!("{sign}{}", alternatives.join("|"))
         });

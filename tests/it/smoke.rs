@@ -11,7 +11,13 @@ fn a_received_file_is_a_document() {
     let arrival = Arrival::named("Brief.txt", Origin::Upload);
     let outcome = town
         .archive
-        .receive(&town.permit, &arrival, None, &mut &b"Sehr geehrte Damen und Herren"[..], &Declared::default())
+        .receive(
+            &town.permit,
+            &arrival,
+            None,
+            &mut &b"Sehr geehrte Damen und Herren"[..],
+            &Declared::default(),
+        )
         .unwrap();
     let Outcome::Received(accepted) = outcome else { panic!("{outcome:?}") };
     let state = town.archive.document(&town.permit, accepted.document).unwrap();

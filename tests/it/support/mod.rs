@@ -33,11 +33,7 @@ pub fn tenant() -> TenantSlug {
 }
 
 pub fn settings(background: bool) -> Settings {
-    Settings {
-        background,
-        worker: Some(PathBuf::from(env!("CARGO_BIN_EXE_eakte"))),
-        ..Settings::default()
-    }
+    Settings { background, worker: Some(PathBuf::from(env!("CARGO_BIN_EXE_eakte"))), ..Settings::default() }
 }
 
 impl TestArchive {
