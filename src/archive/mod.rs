@@ -159,9 +159,9 @@ impl Archive {
                 .spawn(work)
                 .map_err(|source| Error::from_cause(Kind::Unavailable, source))
         };
-        let (indexer, committed, indexed, stop) =
+        let (indexer, committed, done, stop) =
             (self.indexer.clone(), self.committed.clone(), self.indexed.clone(), self.stop.clone());
-        let index = spawn("index", Box::new(move || follow(&indexer, &committed, &indexed, &stop)))?;
+        let index = spawn("index", Box::new(move || follow(&indexer, &committed, &done, &stop)))?;
         let digitising = Arc::new(Digitising::new(self, directory.join("scratch"))?);
         let mut threads = vec![index];
         for _ in 0..self.settings.digitise_threads.max(1) {
@@ -244,13 +244,13 @@ impl Drop for Archive {
 }
 
 /// The indexing thread: follows commits, at most twice a second, so that a commit of the index has many documents.
-fn follow(indexer: &Indexer, committed: &Wake, indexed: &Wake, stop: &AtomicBool) {
+fn follow(indexer: &Indexer, committed: &Wake, done: &Wake, stop: &AtomicBool) {
     const PAUSE: Duration = Duration::from_millis(400);
     const IDLE: Duration = Duration::from_secs(20);
     let mut seen = 0;
     while !stop.load(Ordering::Acquire) {
         match indexer.step() {
-            Ok(true) => indexed.ring(),
+            Ok(true) => done.ring(),
             Ok(false) => {
                 if let Err(error) = indexer.index.rest_if_idle(IDLE) {
                     tracing::warn!(%error, "the search index could not rest");

@@ -19,17 +19,25 @@ pub(super) fn push_folded(c: char, out: &mut String) {
         out.push(c.to_ascii_lowercase());
         return;
     }
-    match c {
-        'ä' | 'Ä' | 'æ' | 'Æ' => out.push_str("ae"),
-        'ö' | 'Ö' | 'œ' | 'Œ' | 'ø' | 'Ø' => out.push_str("oe"),
-        'ü' | 'Ü' => out.push_str("ue"),
-        'ß' | 'ẞ' => out.push_str("ss"),
-        'ł' | 'Ł' => out.push('l'),
-        'đ' | 'Đ' | 'ð' | 'Ð' => out.push('d'),
-        'þ' | 'Þ' => out.push_str("th"),
-        'ı' => out.push('i'),
-        _ => decompose_compatible(c, |part| push_part(part, out)),
+    match special(c) {
+        Some(text) => out.push_str(text),
+        None => decompose_compatible(c, |part| push_part(part, out)),
     }
+}
+
+/// Letters that have a spelling of their own.
+fn special(c: char) -> Option<&'static str> {
+    Some(match c {
+        'ä' | 'Ä' | 'æ' | 'Æ' => "ae",
+        'ö' | 'Ö' | 'œ' | 'Œ' | 'ø' | 'Ø' => "oe",
+        'ü' | 'Ü' => "ue",
+        'ß' | 'ẞ' => "ss",
+        'ł' | 'Ł' => "l",
+        'đ' | 'Đ' | 'ð' | 'Ð' => "d",
+        'þ' | 'Þ' => "th",
+        'ı' => "i",
+        _ => return None,
+    })
 }
 
 fn push_part(part: char, out: &mut String) {
@@ -38,6 +46,9 @@ fn push_part(part: char, out: &mut String) {
         if out.ends_with(['a', 'o', 'u']) {
             out.push('e');
         }
+    } else if let Some(text) = special(part) {
+        // A small raised æ is taken apart into one that stands on the line.
+        out.push_str(text);
     } else if part.is_alphanumeric() && !is_combining_mark(part) {
         out.extend(part.to_lowercase().filter(|lower| !is_combining_mark(*lower)));
     }

@@ -151,7 +151,7 @@ impl SearchIndex {
             .map_err(|source| unavailable(&dir, source))?;
         let fields = Fields::new();
         let made =
-            Index::create_in_dir(&dir, fields.schema.clone()).map_err(|error| classify(&dir, error))?;
+            Index::create_in_dir(&dir, fields.schema.clone()).map_err(|error| classify(&dir, &error))?;
         Self::assemble(dir, settings, fields, made)
     }
 
@@ -174,13 +174,13 @@ impl SearchIndex {
             Err(_) if require_empty(&dir).is_ok() || !dir.exists() => return Err(OpenError::Missing(dir)),
             Err(_) => return Err(OpenError::Damaged("meta.json is missing".to_owned())),
         }
-        let index = Index::open_in_dir(&dir).map_err(|error| classify(&dir, error))?;
+        let index = Index::open_in_dir(&dir).map_err(|error| classify(&dir, &error))?;
         let fields = Fields::new();
         if index.schema() != fields.schema {
             return Err(OpenError::Outdated);
         }
         if settings.checksums_on_open {
-            let damaged = index.validate_checksum().map_err(|error| classify(&dir, error))?;
+            let damaged = index.validate_checksum().map_err(|error| classify(&dir, &error))?;
             if let Some(file) = damaged.iter().next() {
                 return Err(OpenError::Damaged(format!("{} has changed", file.display())));
             }
@@ -226,7 +226,7 @@ impl SearchIndex {
                 .try_into()?;
             Ok((reader, index.load_metas()?.payload))
         };
-        let (reader, payload) = build().map_err(|error| classify(&dir, error))?;
+        let (reader, payload) = build().map_err(|error| classify(&dir, &error))?;
         let position = match payload.as_deref().map(str::parse) {
             None => 0,
             Some(Ok(position)) => position,
@@ -482,8 +482,8 @@ fn unavailable(dir: &Path, source: io::Error) -> OpenError {
 }
 
 /// Sorts the library's errors: the place is at fault, or the files are.
-fn classify(dir: &Path, error: TantivyError) -> OpenError {
-    let io_error = match &error {
+fn classify(dir: &Path, error: &TantivyError) -> OpenError {
+    let io_error = match error {
         TantivyError::IoError(source)
         | TantivyError::OpenReadError(OpenReadError::IoError { io_error: source, .. }) => Some(source),
         TantivyError::OpenDirectoryError(OpenDirectoryError::IoError { io_error, .. }) => Some(io_error),

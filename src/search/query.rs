@@ -122,6 +122,9 @@ pub struct Results {
     pub notes: Vec<String>,
 }
 
+/// Documents in their order, and how to mark the words in them.
+type Ranked = (Vec<Found>, Vec<Mark>);
+
 /// A query planned against one state of the index.
 struct Plan {
     required: Vec<ClausePlan>,
@@ -152,7 +155,7 @@ impl SearchIndex {
         searcher: &Searcher,
         query: &Query,
         parsed: &Parsed,
-    ) -> tantivy::Result<((Vec<Found>, Vec<Mark>), Results)> {
+    ) -> tantivy::Result<(Ranked, Results)> {
         let mut planner = Planner::new(searcher, self.fields.text);
         let plan = plan(&mut planner, parsed, false)?;
         let mut results = Results { notes: parsed.notes.clone(), ..Results::default() };

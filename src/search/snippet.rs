@@ -41,18 +41,18 @@ pub(super) fn snippet(text: &str, marks: &[Mark]) -> Snippet {
 }
 
 /// What is marked in the text, in its order.
-fn matches(text: &str, marks: &[Mark]) -> Vec<Match> {
+fn matches<'m>(text: &str, marks: &'m [Mark]) -> Vec<Match> {
     let pieces = pieces(text);
     let mut entries: HashMap<&str, usize> = HashMap::new();
     for (number, mark) in marks.iter().enumerate() {
         if let Mark::Entries(texts) = mark {
-            texts.iter().for_each(|text| {
+            for text in texts {
                 entries.entry(text).or_insert(number);
-            });
+            }
         }
     }
-    let beginning = |(number, mark)| match mark {
-        &Mark::Beginning(ref beginning) => Some((number, beginning.as_str())),
+    let beginning = |(number, mark): (usize, &'m Mark)| match mark {
+        Mark::Beginning(beginning) => Some((number, beginning.as_str())),
         _ => None,
     };
     let beginnings: Vec<(usize, &str)> = marks.iter().enumerate().filter_map(beginning).collect();

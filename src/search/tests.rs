@@ -72,12 +72,15 @@ impl Fixture {
 fn umlauts_are_found_in_all_directions() {
     let texts = ["Herr Müller, Weißstraße", "Herr Mueller, Weissstrasse", "Herr MU\u{308}LLER, WEISSSTRASSE"];
     let fixture = Fixture::with(&texts);
-    for word in ["Müller", "Mueller", "MUELLER", "mu\u{308}ller", "Weißstraße", "weissstrasse", "Muel*"] {
+    // „Muller“ is what a keyboard without umlauts gives: the stem is the same.
+    for word in
+        ["Müller", "Mueller", "MUELLER", "mu\u{308}ller", "Muller", "Weißstraße", "weissstrasse", "Muel*"]
+    {
         let mut found = fixture.found(word);
         found.sort_unstable();
         assert_eq!(found, [1, 2, 3], "{word}");
     }
-    fixture.check("Muller", &[]);
+    fixture.check("\"Muller\"", &[]);
 }
 
 #[test]
@@ -220,7 +223,7 @@ fn replacing_and_removing_take_effect_on_commit() {
     let longer = pages(&["neuer Zaun", "zweite Seite", "dritte Seite"]);
     fixture.index.replace_document(&entry(1, "a", ""), longer).unwrap();
     fixture.index.remove_document(id(2)).unwrap();
-    fixture.check("alter", &[2, 1]);
+    fixture.check("alter", &[1, 2]);
     fixture.index.commit(2).unwrap();
     fixture.check("alter", &[]);
     fixture.check("Hecke", &[]);
@@ -255,7 +258,7 @@ fn the_committed_position_survives_and_uncommitted_changes_do_not() {
 #[test]
 fn a_resting_index_goes_on_working() {
     let fixture = Fixture::with(&["Zaun"]);
-    assert!(!fixture.index.rest_if_idle(std::time::Duration::from_secs(600)).unwrap());
+    assert!(!fixture.index.rest_if_idle(std::time::Duration::from_mins(10)).unwrap());
     assert!(fixture.index.rest_if_idle(std::time::Duration::ZERO).unwrap());
     fixture.check("Zaun", &[1]);
     fixture.index.replace_document(&entry(2, "a", ""), pages(&["Hecke"])).unwrap();
@@ -272,7 +275,7 @@ fn any_damage_asks_for_a_replay_and_reset_starts_afresh() {
     fixture.index.rest().unwrap();
     let files: Vec<_> = fs::read_dir(fixture.path()).unwrap().map(|file| file.unwrap().path()).collect();
     let mut tried = 0;
-    for file in files.iter().filter(|file| !file.extension().is_some_and(|extension| extension == "lock")) {
+    for file in files.iter().filter(|file| file.extension().is_none_or(|extension| extension != "lock")) {
         let sound = fs::read(file).unwrap();
         let mut flipped = sound.clone();
         if let Some(byte) = flipped.get_mut(sound.len() / 2) {
@@ -287,7 +290,7 @@ fn any_damage_asks_for_a_replay_and_reset_starts_afresh() {
                 Err(error) => assert!(error.calls_for_replay(), "{}: {error}", file.display()),
                 // A changed character of a name in the metadata may leave an index that is none the worse.
                 Ok(index) => {
-                    assert!(file.extension().is_some_and(|e| e == "json"), "{} {index:?}", file.display())
+                    assert!(file.extension().is_some_and(|e| e == "json"), "{} {index:?}", file.display());
                 }
             }
             write(file, &sound);
@@ -347,15 +350,17 @@ fn after_a_purge_nothing_of_a_removed_document_is_left() {
 }
 
 #[test]
-fn a_purge_with_a_search_under_way_says_whether_it_is_complete() {
+fn a_purge_does_not_wait_for_a_search_under_way() {
     let fixture = Fixture::with(&["Zaun", "Hecke"]);
     let searcher = fixture.index.reader.searcher();
     fixture.index.remove_document(id(1)).unwrap();
     fixture.index.commit(2).unwrap();
-    let held = fixture.index.purge().unwrap();
+    // The old files have lost their names; what the search still reads goes with it.
+    assert!(fixture.index.purge().unwrap().complete);
+    assert_eq!(files_with(&fixture.path(), "zaun"), 0);
+    assert_eq!(searcher.num_docs(), 4);
     drop(searcher);
-    let free = fixture.index.purge().unwrap();
-    assert_eq!((held.complete, free.complete), (false, true));
+    assert!(fixture.index.purge().unwrap().complete);
 }
 
 #[test]
@@ -468,7 +473,7 @@ proptest! {
     #[test]
     fn after_any_history_documents_match_as_a_naive_reading_says(steps in prop::collection::vec(step(), 1..30)) {
         let fixture = Fixture::new();
-        let mut model: std::collections::BTreeMap<u8, Vec<Vec<u8>>> = Default::default();
+        let mut model: std::collections::BTreeMap<u8, Vec<Vec<u8>>> = std::collections::BTreeMap::default();
         for step in steps {
             match step {
                 Step::Replace(document, texts) => {
@@ -531,5 +536,6 @@ fn nothing_typed_leads_to_an_error_or_a_panic() {
     outcome.unwrap();
     let long = "wort ".repeat(100_000);
     assert_eq!(fixture.search(&long).notes.len(), 2);
-    assert_eq!(fixture.search(&"a-".repeat(50_000)).notes.len(), 1);
+    // Too long, and no document has the whole run: two notes again.
+    assert_eq!(fixture.search(&"a-".repeat(50_000)).notes.len(), 2);
 }

@@ -408,7 +408,7 @@ impl ObjectStore for Bucket {
             let outcomes = client.delete_stream(stream::iter(paths).boxed());
             Ok(outcomes.filter_map(|outcome| std::future::ready(outcome.err())).collect::<Vec<_>>().await)
         });
-        let failed = failed.map_or_else(|error| vec![error], |failed| failed);
+        let failed = failed.unwrap_or_else(|error| vec![error]);
         let error = failed
             .into_iter()
             .find(|error| is_bucket_missing(error) || !matches!(error, object_store::Error::NotFound { .. }));

@@ -96,7 +96,7 @@ impl Default for BucketConfig {
             secret_access_key: Secret::default(),
             allow_http: false,
             spool_dir: std::env::temp_dir().join("eakte-spool"),
-            silence: Duration::from_secs(60),
+            silence: Duration::from_mins(1),
             patience: Duration::from_secs(30),
         }
     }

@@ -253,7 +253,7 @@ mod tests {
         let spool = Arc::new(Spool::open(folder.path().to_owned(), None).unwrap());
         for mut staging in [spool.stage().unwrap(), Staging::in_memory()] {
             staging.write_all(b"a").unwrap();
-            staging.write_all(&[b'b'; 100_000]).unwrap();
+            staging.write_all(&vec![b'b'; 100_000]).unwrap();
             let staged = staging.finish().unwrap();
             let expected = [vec![b'a'], vec![b'b'; 100_000]].concat();
             assert_eq!((staged.digest(), staged.size_bytes()), (Digest::of(&expected), 100_001));
