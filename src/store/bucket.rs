@@ -476,7 +476,7 @@ fn connect(url: &BucketUrl, config: &BucketConfig, max_retries: usize) -> Result
 fn open_spool(config: &BucketConfig) -> Result<Arc<Spool>, StoreError> {
     let mut outcome = Err(StoreError::Held { place: config.spool_dir.display().to_string() });
     for number in 0..MAX_SPOOLS {
-        outcome = Spool::open(config.spool_dir.join(number.to_string()), None);
+        outcome = Spool::open(config.spool_dir.join(number.to_string()));
         if !matches!(outcome, Err(StoreError::Held { .. })) {
             break;
         }

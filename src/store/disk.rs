@@ -6,10 +6,10 @@
 use super::{
     Body, Created, DELETE, Key, LIST, Listed, ObjectStore, Prefix, READ, Staged, Staging, StoreError, Syncs,
     SystemSyncs, WRITE, cut_range,
-    durable::{Durable, overlap},
+    durable::Durable,
     key::STAGING,
     read_whole,
-    staging::{Content, Spool},
+    staging::{Content, Spool, SpoolFile},
     wait::wait,
 };
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use object_store::{
     GetOptions, GetResult, GetResultPayload, ObjectStore as _, ObjectStoreExt as _, local::LocalFileSystem,
     path::Path,
 };
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::{
     error::Error,
     fs::{self, DirBuilder, File},
@@ -64,8 +65,9 @@ impl Disk {
             Err(source) => return Err(StoreError::io("öffnen", place(), source)),
         };
         let files = LocalFileSystem::new_with_prefix(&root).map_err(|error| local(READ, &place(), error))?;
-        let durable = Arc::new(Durable::new(root.clone(), syncs));
-        let spool = Arc::new(Spool::open(root.join(STAGING), Some(Arc::clone(&durable)))?);
+        let durable = Durable::open(root.clone(), syncs);
+        let durable = Arc::new(durable.map_err(|source| StoreError::io("öffnen", place(), source))?);
+        let spool = Arc::new(Spool::open(root.join(STAGING))?);
         Ok(Self { root, files, durable, spool })
     }
 
@@ -103,20 +105,29 @@ impl Disk {
         self.root.join(key.as_str())
     }
 
-    /// Gives a synced staging file its name; false when the name is taken.
+    /// Gives a staging file its name; false when the name is taken.
     fn link(&self, staged: &FilePath, key: &Key) -> Result<bool, StoreError> {
         self.durable.check()?;
         self.durable.ensure_folder(key.folder())?;
-        match fs::hard_link(staged, self.path(key)) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            Err(source) => Err(StoreError::io(WRITE, key, source)),
+        was_free(key, fs::hard_link(staged, self.path(key)))
+    }
+
+    /// Moves a staging file to its name, where nobody else needs it; false when the name is taken.
+    fn settle(&self, staged: SpoolFile, key: &Key) -> Result<bool, StoreError> {
+        self.durable.check()?;
+        self.durable.ensure_folder(key.folder())?;
+        let moved = renameat_with(CWD, staged.path(), CWD, self.path(key), RenameFlags::NOREPLACE);
+        match was_free(key, moved.map_err(io::Error::from)) {
+            Ok(true) => {
+                staged.forget();
+                Ok(true)
+            }
+            outcome => outcome,
         }
     }
 
     fn put(&self, key: &Key, bytes: &Bytes) -> Result<(), StoreError> {
-        let staged = self.spool.write(bytes)?;
-        if self.link(staged.path(), key)? {
+        if self.settle(self.spool.write(bytes)?.1, key)? {
             return Ok(());
         }
         self.require_same(key, Body::new(bytes.len() as u64, io::Cursor::new(bytes.clone())))
@@ -162,12 +173,9 @@ impl ObjectStore for Disk {
     fn publish(&self, staged: &Staged, key: &Key) -> Result<(), StoreError> {
         self.durable.check()?;
         match staged.content() {
-            Content::File { place, is_synced } => {
-                if !is_synced {
-                    let file = File::open(place.path()).map_err(StoreError::staging)?;
-                    self.durable.sync_file(&file, place.path())?;
-                }
-                // The content is durable, the name is not. A crash here leaves an object without a commit, or none.
+            Content::File { place } => {
+                // Neither content nor name is durable before the barrier. A crash here leaves an object that nothing
+                // names, perhaps an incomplete one, or none.
                 if self.link(place.path(), key)? {
                     return Ok(());
                 }
@@ -179,18 +187,23 @@ impl ObjectStore for Disk {
 
     fn put_all(&self, objects: &[(Key, Bytes)]) -> Result<(), StoreError> {
         self.durable.check()?;
-        overlap(objects, |(key, bytes)| self.put(key, bytes))
+        objects.iter().map(|(key, bytes)| self.put(key, bytes)).fold(Ok(()), Result::and)
     }
 
     fn barrier(&self, keys: &[Key]) -> Result<(), StoreError> {
-        self.durable.sync_folders(keys.iter().map(Key::folder))
+        self.durable.sync_objects(keys)
     }
 
     fn create(&self, key: &Key, bytes: Bytes) -> Result<Created, StoreError> {
         self.durable.check()?;
         let is_new = match self.path(key).try_exists() {
             Ok(true) => false,
-            Ok(false) => self.link(self.spool.write(&bytes)?.path(), key)?,
+            Ok(false) => {
+                let (file, staged) = self.spool.write(&bytes)?;
+                // Content first: whoever sees the name may rely on it.
+                self.durable.sync_file(&file, staged.path())?;
+                self.settle(staged, key)?
+            }
             Err(source) => return Err(StoreError::io(WRITE, key, source)),
         };
         // Also for one that stood: its writer may not have come this far, and the caller will build on it.
@@ -201,7 +214,8 @@ impl ObjectStore for Disk {
     fn replace(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
         self.durable.check()?;
         self.durable.ensure_folder(key.folder())?;
-        let staged = self.spool.write(&bytes)?;
+        let (file, staged) = self.spool.write(&bytes)?;
+        self.durable.sync_file(&file, staged.path())?;
         fs::rename(staged.path(), self.path(key)).map_err(|source| StoreError::io(WRITE, key, source))?;
         self.durable.sync_folder(key.folder())
     }
@@ -268,6 +282,15 @@ impl ObjectStore for Disk {
         let folders = keys.iter().map(Key::folder).filter(|folder| self.root.join(folder).is_dir());
         self.durable.sync_folders(folders)?;
         outcome
+    }
+}
+
+/// What a refusal to give a name means.
+fn was_free(key: &Key, outcome: io::Result<()>) -> Result<bool, StoreError> {
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(source) => Err(StoreError::io(WRITE, key, source)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Durable file writes: what is synced when, and what happens when that fails.
 
-use super::StoreError;
+use super::{Key, StoreError};
 use std::{
     collections::{BTreeSet, HashSet},
     fmt,
@@ -19,6 +19,10 @@ use std::{
 /// those that wait together into one write of its journal.
 const OVERLAP: usize = 16;
 
+/// Up to this many objects are synced one by one: a commit of one document, which must not wait for what others write
+/// to the same disk.
+const ONE_BY_ONE: usize = 8;
+
 /// The operating system's promise that written bytes stay. A seam: tests replace it to fail, or to watch the order.
 pub trait Syncs: Send + Sync + fmt::Debug {
     /// Makes a file's content and length durable.
@@ -34,9 +38,16 @@ pub trait Syncs: Send + Sync + fmt::Debug {
     ///
     /// As for a file.
     fn directory(&self, directory: &File, path: &Path) -> io::Result<()>;
+
+    /// Makes everything durable that was written to the file system which holds this directory.
+    ///
+    /// # Errors
+    ///
+    /// When any write to it failed since the directory was opened: whose, nobody knows.
+    fn everything(&self, directory: &File, path: &Path) -> io::Result<()>;
 }
 
-/// `fsync`.
+/// `fsync` and `syncfs`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemSyncs;
 
@@ -48,12 +59,18 @@ impl Syncs for SystemSyncs {
     fn directory(&self, directory: &File, _path: &Path) -> io::Result<()> {
         directory.sync_all()
     }
+
+    fn everything(&self, directory: &File, _path: &Path) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(directory)?)
+    }
 }
 
 /// The durable side of a directory tree.
 #[derive(Debug)]
 pub(super) struct Durable {
     root: PathBuf,
+    /// Kept open: failures of writing are reported to those who had the file system open when they happened.
+    handle: File,
     syncs: Box<dyn Syncs>,
     /// The first failed sync. A second sync of the same file may succeed although its bytes are lost, so one
     /// failure ends all writing.
@@ -63,8 +80,9 @@ pub(super) struct Durable {
 }
 
 impl Durable {
-    pub(super) fn new(root: PathBuf, syncs: Box<dyn Syncs>) -> Self {
-        Self { root, syncs, failed: OnceLock::new(), known: Mutex::default() }
+    pub(super) fn open(root: PathBuf, syncs: Box<dyn Syncs>) -> io::Result<Self> {
+        let handle = File::open(&root)?;
+        Ok(Self { root, handle, syncs, failed: OnceLock::new(), known: Mutex::default() })
     }
 
     /// Refuses once a sync has failed.
@@ -90,6 +108,27 @@ impl Durable {
     pub(super) fn sync_folders<'a>(&self, folders: impl Iterator<Item = &'a str>) -> Result<(), StoreError> {
         let folders: Vec<_> = folders.collect::<BTreeSet<_>>().into_iter().collect();
         overlap(&folders, |folder| self.sync_folder(folder))
+    }
+
+    /// Makes objects and their names durable: few of them one by one, many with one sync of the file system, which
+    /// costs about as much as that of a single file.
+    pub(super) fn sync_objects(&self, keys: &[Key]) -> Result<(), StoreError> {
+        self.check()?;
+        if keys.len() > ONE_BY_ONE {
+            return self
+                .syncs
+                .everything(&self.handle, &self.root)
+                .map_err(|error| self.fail(&self.root, &error));
+        }
+        overlap(keys, |key| {
+            let path = self.root.join(key.as_str());
+            let file = File::open(&path).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => StoreError::Missing(key.clone()),
+                _ => StoreError::io("sichern", key, error),
+            })?;
+            self.sync_file(&file, &path)
+        })?;
+        self.sync_folders(keys.iter().map(Key::folder))
     }
 
     /// Makes a folder and those above it, each with a durable name.
@@ -189,10 +228,13 @@ mod tests {
                 self.0.lock().unwrap().push(path.to_owned());
                 Ok(())
             }
+            fn everything(&self, _: &File, _: &Path) -> io::Result<()> {
+                Ok(())
+            }
         }
         let root = tempfile::tempdir().unwrap();
         let seen = Arc::default();
-        let durable = Durable::new(root.path().to_owned(), Box::new(Watch(Arc::clone(&seen))));
+        let durable = Durable::open(root.path().to_owned(), Box::new(Watch(Arc::clone(&seen)))).unwrap();
         durable.ensure_folder("t/a/o").unwrap();
         durable.ensure_folder("t/a/e").unwrap();
         durable.ensure_folder("t/a/o").unwrap();

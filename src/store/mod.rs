@@ -1,9 +1,9 @@
 //! Objects by name: on a local disk, in a bucket, or in memory.
 //!
 //! The trait is narrow and synchronous, so that a fault wrapper or a simulation can stand in for a store. It
-//! parts *content* from *names*: [`publish`](ObjectStore::publish) and [`put_all`](ObjectStore::put_all) make the
-//! content durable, [`barrier`](ObjectStore::barrier) makes the names of many objects durable together, each
-//! folder once. A commit needs both before it is written; [`create`](ObjectStore::create) does both at once.
+//! parts *writing* from *durability*: [`publish`](ObjectStore::publish) and [`put_all`](ObjectStore::put_all) give
+//! objects their names, [`barrier`](ObjectStore::barrier) makes many of them durable together, content and name. A
+//! commit needs that before it is written; [`create`](ObjectStore::create) does both at once.
 //!
 //! ```
 //! use eakte::store::{Created, Key, Memory, ObjectStore};
@@ -93,8 +93,8 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// Opens a place on this machine for incoming bytes. Dropping it, or what it becomes, removes the bytes.
     fn stage(&self) -> Result<Staging, StoreError>;
 
-    /// Makes staged bytes visible under a key. Their content is durable when this returns, the name only after
-    /// [`barrier`](Self::barrier). Publishing the same bytes again is fine; other bytes are refused with
+    /// Makes staged bytes visible under a key. Durable only after [`barrier`](Self::barrier): until then a crash may
+    /// leave the object, a part of it, or nothing. Publishing the same bytes again is fine; other bytes are refused with
     /// [`StoreError::Occupied`] by stores that can tell (a bucket cannot: it relies on names that carry a digest).
     fn publish(&self, staged: &Staged, key: &Key) -> Result<(), StoreError>;
 
@@ -102,7 +102,7 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// some of them may stand; repeating the call is fine.
     fn put_all(&self, objects: &[(Key, Bytes)]) -> Result<(), StoreError>;
 
-    /// Makes the names of these objects durable.
+    /// Makes these objects durable, content and name.
     fn barrier(&self, keys: &[Key]) -> Result<(), StoreError>;
 
     /// Writes an object if its name is free. Durable, with its name, when it answers [`Created::Created`].

@@ -1,6 +1,6 @@
 //! Incoming bytes on this machine, before they have a name.
 
-use super::{Body, StoreError, durable::Durable};
+use super::{Body, StoreError};
 use crate::domain::{Digest, digest::Hasher};
 use bytes::Bytes;
 use std::{
@@ -23,8 +23,6 @@ const LOCK: &str = "lock";
 #[derive(Debug)]
 pub(super) struct Spool {
     folder: PathBuf,
-    /// Some: files are synced before they are published.
-    durable: Option<Arc<Durable>>,
     /// Held as long as anything staged lives; released by the operating system when the process ends.
     _lock: File,
     next: AtomicU64,
@@ -32,7 +30,7 @@ pub(super) struct Spool {
 
 impl Spool {
     /// Opens the folder, making it if needed.
-    pub(super) fn open(folder: PathBuf, durable: Option<Arc<Durable>>) -> Result<Self, StoreError> {
+    pub(super) fn open(folder: PathBuf) -> Result<Self, StoreError> {
         let failed = |source| StoreError::io("öffnen", folder.display(), source);
         DirBuilder::new().recursive(true).mode(0o750).create(&folder).map_err(failed)?;
         let mut options = OpenOptions::new();
@@ -50,31 +48,28 @@ impl Spool {
         if removed > 0 {
             tracing::info!(removed, "removed what an interrupted run had staged");
         }
-        Ok(Self { folder, durable, _lock: lock, next: AtomicU64::new(0) })
+        Ok(Self { folder, _lock: lock, next: AtomicU64::new(0) })
     }
 
     fn file(self: &Arc<Self>) -> io::Result<(File, SpoolFile)> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.folder.join(format!("{number:x}.part"));
         let file = OpenOptions::new().create_new(true).write(true).mode(0o640).open(&path)?;
-        Ok((file, SpoolFile { path, _spool: Arc::clone(self) }))
+        Ok((file, SpoolFile { path, moved: false, _spool: Arc::clone(self) }))
     }
 
     /// Opens a place for incoming bytes.
     pub(super) fn stage(self: &Arc<Self>) -> Result<Staging, StoreError> {
         let (file, place) = self.file().map_err(StoreError::staging)?;
         let writer = BufWriter::with_capacity(BUFFER_BYTES, file);
-        Ok(Staging::new(Sink::File { writer, place, durable: self.durable.clone() }))
+        Ok(Staging::new(Sink::File { writer, place }))
     }
 
-    /// Stages a small object at once, synced.
-    pub(super) fn write(self: &Arc<Self>, bytes: &[u8]) -> Result<SpoolFile, StoreError> {
+    /// Stages a small object at once.
+    pub(super) fn write(self: &Arc<Self>, bytes: &[u8]) -> Result<(File, SpoolFile), StoreError> {
         let (mut file, place) = self.file().map_err(StoreError::staging)?;
         file.write_all(bytes).map_err(StoreError::staging)?;
-        if let Some(durable) = &self.durable {
-            durable.sync_file(&file, &place.path)?;
-        }
-        Ok(place)
+        Ok((file, place))
     }
 }
 
@@ -94,6 +89,8 @@ fn clean(folder: &Path) -> io::Result<usize> {
 #[derive(Debug)]
 pub(super) struct SpoolFile {
     path: PathBuf,
+    /// Set when the file has been moved away: nothing is left to remove.
+    moved: bool,
     _spool: Arc<Spool>,
 }
 
@@ -101,12 +98,19 @@ impl SpoolFile {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// The file has another name now.
+    pub(super) fn forget(mut self) {
+        self.moved = true;
+    }
 }
 
 impl Drop for SpoolFile {
     fn drop(&mut self) {
         // What cannot be removed now is removed when the store is opened next.
-        let _ = fs::remove_file(&self.path);
+        if !self.moved {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -119,7 +123,7 @@ pub struct Staging {
 }
 
 enum Sink {
-    File { writer: BufWriter<File>, place: SpoolFile, durable: Option<Arc<Durable>> },
+    File { writer: BufWriter<File>, place: SpoolFile },
     Memory(Vec<u8>),
 }
 
@@ -138,22 +142,19 @@ impl Staging {
         self.size_bytes
     }
 
-    /// Ends the writing. The bytes are durable where the store keeps them on its own disk.
+    /// Ends the writing. Nothing is durable yet.
     ///
     /// # Errors
     ///
-    /// When a write failed, now or earlier, or the sync: the bytes are gone then.
+    /// When a write failed, now or earlier: the bytes are gone then.
     pub fn finish(self) -> Result<Staged, StoreError> {
         if self.failed {
             return Err(StoreError::staging(io::Error::other("an earlier write failed")));
         }
         let content = match self.sink {
-            Sink::File { writer, place, durable } => {
-                let file = writer.into_inner().map_err(|error| StoreError::staging(error.into_error()))?;
-                if let Some(durable) = &durable {
-                    durable.sync_file(&file, &place.path)?;
-                }
-                Content::File { place, is_synced: durable.is_some() }
+            Sink::File { writer, place } => {
+                writer.into_inner().map_err(|error| StoreError::staging(error.into_error()))?;
+                Content::File { place }
             }
             Sink::Memory(bytes) => Content::Memory(bytes.into()),
         };
@@ -199,7 +200,7 @@ pub struct Staged {
 
 #[derive(Debug)]
 pub(super) enum Content {
-    File { place: SpoolFile, is_synced: bool },
+    File { place: SpoolFile },
     Memory(Bytes),
 }
 
@@ -250,7 +251,7 @@ mod tests {
     #[test]
     fn staged_bytes_carry_their_digest_and_length() {
         let folder = tempfile::tempdir().unwrap();
-        let spool = Arc::new(Spool::open(folder.path().to_owned(), None).unwrap());
+        let spool = Arc::new(Spool::open(folder.path().to_owned()).unwrap());
         for mut staging in [spool.stage().unwrap(), Staging::in_memory()] {
             staging.write_all(b"a").unwrap();
             staging.write_all(&vec![b'b'; 100_000]).unwrap();
@@ -266,9 +267,9 @@ mod tests {
     #[test]
     fn only_one_process_at_a_time_stages_in_a_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let spool = Arc::new(Spool::open(folder.path().to_owned(), None).unwrap());
-        assert!(matches!(Spool::open(folder.path().to_owned(), None), Err(StoreError::Held { .. })));
+        let spool = Arc::new(Spool::open(folder.path().to_owned()).unwrap());
+        assert!(matches!(Spool::open(folder.path().to_owned()), Err(StoreError::Held { .. })));
         drop(spool);
-        Spool::open(folder.path().to_owned(), None).expect("the lock went with its holder");
+        Spool::open(folder.path().to_owned()).expect("the lock went with its holder");
     }
 }
