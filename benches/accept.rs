@@ -3,6 +3,8 @@
 //! rounds in turn, 600 files a round; the ratio is taken round by round. Reading and indexing are switched off on our
 //! side: they are promises of their own.
 
+#![allow(clippy::print_stdout, missing_docs, reason = "a bench reports to whoever runs it")]
+
 mod support;
 
 use eakte::archive::{Archive, Installation, NewTenant, Permit, Place, Settings};

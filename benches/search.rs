@@ -2,6 +2,8 @@
 //! document each; the questions of the corpus, and words, pairs, phrases and beginnings drawn from the texts, seed 7.
 //! In-process, without snippets; the index lies in the page cache, as it does in a town hall's server.
 
+#![allow(clippy::print_stdout, missing_docs, reason = "a bench reports to whoever runs it")]
+
 mod support;
 
 use eakte::search::{DocumentEntry, PageEntry, Query, SearchIndex, Settings, Visible};

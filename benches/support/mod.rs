@@ -1,6 +1,7 @@
 //! What the benches share: seeded chance, percentiles, memory, and the way figures are printed.
 #![allow(dead_code, reason = "each bench uses its part of it")]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -92,7 +93,9 @@ impl Chance {
                     text.push_str(self.pick::<&str>(ENDS));
                 }
                 3 => text.push_str(self.pick::<&str>(STEMS)),
-                _ => text.push_str(&format!("{:x}", self.number() % 50_000)),
+                _ => {
+                    let _ = write!(text, "{:x}", self.number() % 50_000);
+                }
             }
             text.push(if self.below(12) == 0 { '\n' } else { ' ' });
         }
