@@ -1,16 +1,18 @@
 //! The journal's head as guards see it: the projection plus what earlier members of the same group will do.
 
-use super::AppendError;
 use super::projection::{Life, Projection, ProjectionError};
+use super::{AppendError, MAX_EVENTS};
 use crate::domain::EntityId;
 use crate::domain::decision::{NewEvent, Numbers};
+use crate::domain::event::Event;
 use crate::domain::guard::{CounterKey, Guard, UniqueKey};
 use std::collections::BTreeMap;
 
 /// Changes on top of a projection.
 #[derive(Clone, Debug, Default)]
 struct Changes {
-    lives: BTreeMap<EntityId, Life>,
+    /// None: erased.
+    lives: BTreeMap<EntityId, Option<Life>>,
     owners: BTreeMap<UniqueKey, Option<EntityId>>,
     counters: BTreeMap<CounterKey, u64>,
 }
@@ -40,6 +42,9 @@ impl<'p> Heads<'p> {
         if let Some(error) = view.failure.take() {
             return Err(error.into());
         }
+        if !(1..=MAX_EVENTS).contains(&events.len()) {
+            return Err(AppendError::TooMany(events.len()));
+        }
         for new in &events {
             view.take(new)?;
         }
@@ -61,7 +66,7 @@ struct View<'h, 'p> {
 impl View<'_, '_> {
     fn life(&self, entity: EntityId) -> Result<Option<Life>, ProjectionError> {
         match self.own.lives.get(&entity).or_else(|| self.heads.members.lives.get(&entity)) {
-            Some(life) => Ok(Some(*life)),
+            Some(life) => Ok(*life),
             None => self.heads.projection.life(entity),
         }
     }
@@ -112,7 +117,11 @@ impl View<'_, '_> {
         let mut life = self.life(new.entity)?.unwrap_or_default();
         life.version += 1;
         life.epoch += u64::from(effects.moves_life_cycle);
-        self.own.lives.insert(new.entity, life);
+        self.own.lives.insert(new.entity, Some(life));
+        if let Event::ErasurePermitted(data) = &new.event {
+            // Whoever comes later in this group must find them gone. Their keys stay taken until the next group.
+            self.own.lives.extend(data.entities.iter().map(|entity| (*entity, None)));
+        }
         Ok(())
     }
 }

@@ -84,20 +84,34 @@ enum Outcome {
     Done,
     /// Another writer has the place.
     Lost,
+    /// The store refused, and said that nothing was written.
+    Refused(StoreError),
 }
 
 impl Writer {
     /// Takes up where the projection stands and catches up with the journal.
     ///
     /// # Errors
-    /// [`JournalError`] when the journal is shorter than the projection knows, or cannot be read.
+    /// [`JournalError`] when the journal is shorter than the projection knows, or cannot be read; the store's when
+    /// the last commit cannot be made durable.
     pub fn open(parts: Parts) -> Result<Self, AppendError> {
         let reader = Reader::new(parts.store.clone(), parts.layout.clone());
         let applied = parts.projection.applied()?;
         reader.check_not_rolled_back(&applied)?;
         let mut writer = Self { parts, reader, applied, halted: None };
         writer.catch_up()?;
+        writer.hold_fast()?;
         Ok(writer)
+    }
+
+    /// Makes the last commit durable under its name. Whoever wrote it may have died between showing it and
+    /// syncing its folder; from here on others are told of it, and erasures that it permits begin.
+    fn hold_fast(&self) -> Result<(), AppendError> {
+        if self.applied.seq == 0 {
+            return Ok(());
+        }
+        let head = self.parts.layout.commit(self.applied.seq);
+        self.parts.store.barrier(&[head]).map_err(|error| AppendError::Store(Arc::new(error)))
     }
 
     /// The place reached.
@@ -149,7 +163,8 @@ impl Writer {
             }
             let draft = match self.draft(commands, &mut answers) {
                 Ok(Some(draft)) => draft,
-                Ok(None) => break,
+                Ok(None) if answers.iter().all(Option::is_some) => break,
+                Ok(None) => continue,
                 Err(error) => break self.answer_all(&mut answers, || error.clone()),
             };
             // A crash up to the end of the next step leaves objects that nothing names. `verify` lists them.
@@ -164,6 +179,10 @@ impl Writer {
                     if let Err(error) = self.catch_up() {
                         break self.answer_all(&mut answers, || error.clone());
                     }
+                }
+                Ok(Outcome::Refused(error)) => {
+                    let error = Arc::new(error);
+                    break self.answer_all(&mut answers, || AppendError::Store(error.clone()));
                 }
                 Err(halt) => {
                     self.halted = Some(halt);
@@ -185,8 +204,8 @@ impl Writer {
         }
     }
 
-    /// Decides the unanswered commands against the head and puts their events into a draft; `None` when all have
-    /// their answer. Refused commands get theirs here.
+    /// Decides the unanswered commands against the head and puts their events into a draft; `None` when nothing is
+    /// to be written. Refused commands get their answer here, so that every call answers or drafts at least one.
     fn draft(
         &self,
         commands: &mut [Command],
@@ -199,11 +218,7 @@ impl Writer {
             if answers[index].is_some() {
                 continue;
             }
-            let decided = heads.decide(&command.guards, &mut *command.decide).and_then(|events| {
-                let fits = (1..=MAX_EVENTS).contains(&events.len());
-                if fits { Ok(events) } else { Err(AppendError::TooMany(events.len())) }
-            });
-            match decided {
+            match heads.decide(&command.guards, &mut *command.decide) {
                 Ok(events) if total + events.len() > MAX_EVENTS => break,
                 Ok(events) => {
                     total += events.len();
@@ -243,10 +258,12 @@ impl Writer {
             let entity = owners[place].0;
             let writes = |member: &Member| member.events.iter().any(|recorded| recorded.entity == entity);
             let authors: Vec<usize> = (0..members.len()).filter(|at| writes(&members[*at])).collect();
-            let last = members.remove(*authors.last()?);
+            let last = *authors.last()?;
             if authors.len() == 1 {
-                answers[last.index] = Some(Err(AppendError::PayloadTooLarge));
+                answers[members[last].index] = Some(Err(AppendError::PayloadTooLarge));
             }
+            // Those after it were decided in the belief that it comes before them: they are decided anew.
+            members.truncate(last);
         }
     }
 
@@ -322,6 +339,7 @@ impl Writer {
     fn take_place(&mut self, draft: &Draft) -> Result<Outcome, Halt> {
         let key = self.parts.layout.commit(draft.commit.seq);
         let bytes = Bytes::from(draft.commit.to_text());
+        let mut may_stand = false;
         for attempt in 0.. {
             if attempt > 0 && !(self.parts.patience)(attempt) {
                 return Err(Halt::Doubt);
@@ -329,7 +347,10 @@ impl Writer {
             match self.parts.store.create(&key, bytes.clone()) {
                 Ok(Created::Created) => return Ok(Outcome::Done),
                 Err(StoreError::SyncFailed { .. }) => return Err(Halt::Unsynced),
-                Ok(Created::Exists) | Err(_) => {}
+                // A full disk, no connection: callers hear of it at once, and the writer stays usable.
+                Err(error) if !may_stand && !error.may_have_applied() => return Ok(Outcome::Refused(error)),
+                Err(_) => may_stand = true,
+                Ok(Created::Exists) => {}
             }
             // Ours after all, or another's: the nonce tells. Nothing there yet means that our own late write may
             // still land; the same bytes are tried again, so that it can only ever be this commit.
