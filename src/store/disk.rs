@@ -207,7 +207,7 @@ impl ObjectStore for Disk {
             Err(source) => return Err(StoreError::io(WRITE, key, source)),
         };
         // Also for one that stood: its writer may not have come this far, and the caller will build on it.
-        self.durable.sync_folder(key.folder())?;
+        self.durable.must_sync_folder(key.folder())?;
         Ok(if is_new { Created::Created } else { Created::Exists })
     }
 
@@ -217,7 +217,7 @@ impl ObjectStore for Disk {
         let (file, staged) = self.spool.write(&bytes)?;
         self.durable.sync_file(&file, staged.path())?;
         fs::rename(staged.path(), self.path(key)).map_err(|source| StoreError::io(WRITE, key, source))?;
-        self.durable.sync_folder(key.folder())
+        self.durable.must_sync_folder(key.folder())
     }
 
     fn read(&self, key: &Key) -> Result<Bytes, StoreError> {

@@ -104,6 +104,15 @@ impl Durable {
         self.syncs.directory(&directory, &path).map_err(|error| self.fail(&path, &error))
     }
 
+    /// Syncs a folder in which a name shows already: a folder that cannot even be opened is a failed sync then,
+    /// for an ordinary refusal would say that nothing was written.
+    pub(super) fn must_sync_folder(&self, folder: &str) -> Result<(), StoreError> {
+        self.sync_folder(folder).map_err(|error| match error {
+            StoreError::Io { source, .. } => self.fail(&self.root.join(folder), &source),
+            error => error,
+        })
+    }
+
     /// Syncs these folders, each once, overlapping.
     pub(super) fn sync_folders<'a>(&self, folders: impl Iterator<Item = &'a str>) -> Result<(), StoreError> {
         let folders: Vec<_> = folders.collect::<BTreeSet<_>>().into_iter().collect();

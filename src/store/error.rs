@@ -130,8 +130,7 @@ impl StoreError {
         Self::Io { action: "zwischenspeichern", object: "Eingang".to_owned(), source }
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "callers hand over what they have just made")]
-    pub(super) fn io(action: &'static str, object: impl ToString, source: io::Error) -> Self {
+    pub(super) fn io(action: &'static str, object: impl std::fmt::Display, source: io::Error) -> Self {
         Self::Io { action, object: object.to_string(), source }
     }
 }

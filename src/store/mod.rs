@@ -64,7 +64,8 @@ pub const MAX_READ_BYTES: u64 = 4 * 1024 * 1024;
 pub enum Created {
     /// The name was free; the object is durable, and so is its name.
     Created,
-    /// The name is taken, by another writer or by an earlier attempt of ours: read it and compare.
+    /// The name is taken, by another writer or by an earlier attempt of ours: read it and compare. What stands
+    /// there is durable, with its name.
     Exists,
 }
 
