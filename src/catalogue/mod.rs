@@ -25,6 +25,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 /// Version of the tables. Another number on disk means: throw away and replay.
 pub const SCHEMA: u32 = 1;
@@ -100,7 +101,7 @@ impl Catalogue {
             .cache_capacity(cache_bytes)
             .mode(sled::Mode::LowSpace)
             .flush_every_ms(Some(500));
-        let db = catch_unwind(AssertUnwindSafe(|| config.open())).map_err(|_| CatalogueError::Panicked)??;
+        let db = open_patiently(&config)?;
         let catalogue = Self { db, applying: Mutex::new(()) };
         match catalogue.db.get(keys::meta("schema"))? {
             None if catalogue.db.is_empty() => {
@@ -198,6 +199,22 @@ impl Catalogue {
         changes.put_row(keys::meta("applied"), &row)?;
         self.db.apply_batch(changes.into_batch())?;
         Ok(())
+    }
+}
+
+/// Opens sled. One that was closed a moment ago in this process is still let go of by a thread of sled's own; to
+/// take that for damage would throw a good catalogue away.
+fn open_patiently(config: &sled::Config) -> Result<sled::Db, CatalogueError> {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        match catch_unwind(AssertUnwindSafe(|| config.open())).map_err(|_| CatalogueError::Panicked)? {
+            Err(sled::Error::Io(error))
+                if error.to_string().contains("could not acquire lock") && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            outcome => return Ok(outcome?),
+        }
     }
 }
 
