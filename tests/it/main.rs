@@ -1,5 +1,6 @@
 //! All integration tests in one binary.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, missing_docs, unreachable_pub)]
 
+mod simulation;
 mod smoke;
 mod support;

@@ -1,4 +1,8 @@
-//! An archive for tests: a fixed clock, a fresh directory, one tenant.
+//! What the tests share: an archive with a fixed clock, a fresh directory and one tenant; seeded chance; stores
+//! that fail.
+
+pub mod chance;
+pub mod faulty;
 
 use eakte::archive::{Archive, Installation, NewTenant, Permit, Place, Settings};
 use eakte::clock::{Clock, SystemEntropy};
@@ -55,4 +59,9 @@ impl TestArchive {
         let permit = archive.permit(&token).unwrap();
         Self { installation, archive, permit, token, folder }
     }
+}
+
+/// Says that a test did not run, and why.
+pub fn skipped(test: &str, why: &str) {
+    println!("skipped: {test} ({why})");
 }
