@@ -30,6 +30,8 @@ pub(super) struct OpenBatch<'a> {
 #[derive(Default)]
 struct State {
     id: Option<BatchId>,
+    /// An opening with an unknown outcome: the next attempt is the same one, so that no batch stays behind empty.
+    doubtful: Option<(BatchId, u32)>,
     rejected: Vec<RejectedFile>,
 }
 
@@ -50,7 +52,7 @@ impl<'a> OpenBatch<'a> {
                 _ => closed.push(id),
             }
         }
-        let state = Mutex::new(State { id: open, rejected: Vec::new() });
+        let state = Mutex::new(State { id: open, ..State::default() });
         Ok(Self { intake, context, facts, closed, state })
     }
 
@@ -69,9 +71,10 @@ impl<'a> OpenBatch<'a> {
         if let Some(id) = state.id {
             return Ok(id);
         }
-        let mut number = u32::try_from(self.closed.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let new = || BatchId::from_uuid(new_id(&*self.intake.clock, &*self.intake.entropy));
+        let first = u32::try_from(self.closed.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let (mut id, mut number) = state.doubtful.take().unwrap_or_else(|| (new(), first));
         loop {
-            let id = BatchId::from_uuid(new_id(&*self.intake.clock, &*self.intake.entropy));
             let data = BatchOpened { name: numbered(&self.facts.name, number), ..self.facts.clone() };
             let decision = Decision { guards: Vec::new(), events: vec![Batch::open(id, data)] };
             match self.intake.journal.append(Command::record(self.context.clone(), decision)) {
@@ -79,9 +82,18 @@ impl<'a> OpenBatch<'a> {
                     state.id = Some(id);
                     return Ok(id);
                 }
+                Err(AppendError::Taken { owner, .. }) if owner == id.into() => {
+                    state.id = Some(id);
+                    return Ok(id);
+                }
                 // Another run of the same name was faster: it has its own batch.
-                Err(AppendError::Taken { .. }) => number = number.saturating_add(1),
-                Err(error) => return Err(error.into()),
+                Err(AppendError::Taken { .. }) => (id, number) = (new(), number.saturating_add(1)),
+                Err(error) => {
+                    if matches!(error, AppendError::Doubt) {
+                        state.doubtful = Some((id, number));
+                    }
+                    return Err(error.into());
+                }
             }
         }
     }

@@ -148,9 +148,13 @@ impl Intake {
         body: &mut dyn Read,
         declared: &Declared,
     ) -> Result<Outcome, IntakeError> {
-        if let Some(rejection) = self.check(arrival, target)? {
-            return Ok(rejected(rejection, None));
-        }
+        let refusal = match self.check(arrival, target) {
+            Ok(None) => None,
+            Ok(Some(rejection)) => return Ok(rejected(rejection, None)),
+            // Perhaps filed before the case file was closed: whoever repeats a request gets the same answer.
+            Err(error @ IntakeError::Refused(Refusal::Closed(_))) => Some(error),
+            Err(error) => return Err(error),
+        };
         if declared.size.is_some_and(|size| size > self.max_file_bytes) {
             return Ok(rejected(Rejection::TooLarge, declared.size));
         }
@@ -160,6 +164,9 @@ impl Intake {
         };
         if let Some(rejection) = received.judge(declared) {
             return Ok(rejected(rejection, Some(received.staged.size_bytes())));
+        }
+        if let Some(refusal) = refusal {
+            return self.known(arrival, target, &received.staged.digest())?.ok_or(refusal);
         }
         self.file(context, arrival, target, findings, &received, &|| Ok(None))
     }
@@ -267,7 +274,7 @@ impl Intake {
     }
 
     /// What is known of these bytes in this place, or of this request.
-    fn known(
+    pub(super) fn known(
         &self,
         arrival: &Arrival,
         target: Option<CaseFileId>,

@@ -195,24 +195,32 @@ fn try_take(
     let mut arrival = entry.arrival.clone();
     arrival.source_path = Some(shown.to_owned());
     let (mut target, mut findings) = (entry.target, entry.findings.clone());
-    // Nothing that can be stored is refused: what its case file does not take waits in the inbox.
-    match intake.check(&arrival, target) {
-        Ok(None) => {}
+    let is_open = match intake.check(&arrival, target) {
+        Ok(None) => true,
         Ok(Some(rejection)) => return reject(rejection, None, None),
         Err(
             IntakeError::Refused(Refusal::Closed(_) | Refusal::PaperOnly(_)) | IntakeError::NoCaseFile(_),
-        ) => {
-            target = None;
-            findings.push(Finding { code: FindingCode::Unfiled, page: None, detail: None });
-        }
+        ) => false,
         Err(error) => return Err(error),
-    }
+    };
     let received = match read_unchanged(intake, entry)? {
         Ok(received) => received,
         Err((rejection, detail)) => return reject(rejection, None, detail),
     };
     if let Some(rejection) = received.judge(&entry.declared) {
         return reject(rejection, Some(received.staged.size_bytes()), None);
+    }
+    if !is_open {
+        // Filed before the case file was closed: a repeated run adds nothing.
+        if let Some(Outcome::Duplicate(accepted)) =
+            intake.known(&arrival, target, &received.staged.digest())?
+        {
+            batch.duplicate(shown, accepted.document)?;
+            return Ok(FileStatus::Duplicate(accepted));
+        }
+        // Nothing that can be stored is refused: what its case file does not take waits in the inbox.
+        target = None;
+        findings.push(Finding { code: FindingCode::Unfiled, page: None, detail: None });
     }
     for _ in 0..3 {
         match intake.file(context, &arrival, target, &findings, &received, &|| batch.id().map(Some)) {
