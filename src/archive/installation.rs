@@ -143,6 +143,23 @@ impl Installation {
         Ok(Self { place, settings, store, clock, entropy, archives: Mutex::default(), _lock: lock })
     }
 
+    /// Opens an installation over a store that is open already, whatever kind of store that is: for tests that
+    /// put a failing one in its place.
+    ///
+    /// # Errors
+    /// When another process holds the data directory.
+    pub fn over(
+        place: Place,
+        store: Arc<dyn ObjectStore>,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, Error> {
+        make_dir(&place.data)?;
+        let lock = hold(&place.data)?;
+        Ok(Self { place, settings, store, clock, entropy, archives: Mutex::default(), _lock: lock })
+    }
+
     /// Where it lies.
     pub fn place(&self) -> &Place {
         &self.place
@@ -182,30 +199,24 @@ impl Installation {
         if self.tenants()?.contains(&new.slug) {
             return Err(Error::new(Kind::Conflict, format!("Den Mandanten „{}“ gibt es schon.", new.slug)));
         }
-        let tenant = TenantId::from_uuid(new_id(&*self.clock, &*self.entropy));
-        let account = AccountId::from_uuid(new_id(&*self.clock, &*self.entropy));
-        let (token, token_sha256) = new_token(&new.slug, &*self.entropy);
-        let created = TenantCreated {
-            name: new.name.to_string(),
-            time_zone: "Europe/Berlin".to_owned(),
-            reference_template: new.reference_template.to_string(),
-        };
-        let local = AccountCreated { label: "lokal".to_owned(), roles: Role::ALL.to_vec(), token_sha256 };
         let archive = Archive::open(self.parts(&new.slug))?;
-        let decision = Decision {
-            guards: vec![Guard::Version(tenant.into(), 0)],
-            events: vec![
-                NewEvent::new(tenant, Event::TenantCreated(created)),
-                NewEvent::new(account, Event::AccountCreated(local)),
-            ],
-        };
-        if archive.catalogue().tenant()?.is_some() {
+        let (token, mut account) = self.local_account(&new.slug);
+        let decision = if archive.catalogue().tenant()?.is_none() {
+            let tenant = TenantId::from_uuid(new_id(&*self.clock, &*self.entropy));
+            let created = TenantCreated {
+                name: new.name.to_string(),
+                time_zone: "Europe/Berlin".to_owned(),
+                reference_template: new.reference_template.to_string(),
+            };
+            if let Event::AccountCreated(data) = &mut account.event {
+                "lokal".clone_into(&mut data.label);
+            }
+            let events = vec![NewEvent::new(tenant, Event::TenantCreated(created)), account];
+            Decision { guards: vec![Guard::Version(tenant.into(), 0)], events }
+        } else {
             // An earlier attempt got this far and no further: its token is lost, a new account takes its place.
-            return Err(Error::new(
-                Kind::Conflict,
-                format!("Der Mandant „{}“ wurde schon einmal angelegt.", new.slug),
-            ));
-        }
+            Decision { guards: Vec::new(), events: vec![account] }
+        };
         archive.journal().append(Command::record(Context::by(Actor::System), decision))?;
         write_token(&self.place.token_file(&new.slug), &token)?;
         // Listed last: until now a crash leaves a tenant that nobody knows.
@@ -241,14 +252,20 @@ impl Installation {
     /// When the account cannot be recorded.
     pub fn renew_local_token(&self, tenant: &TenantSlug) -> Result<String, Error> {
         let archive = self.archive(tenant)?;
-        let (token, token_sha256) = new_token(tenant, &*self.entropy);
-        let account = AccountId::from_uuid(new_id(&*self.clock, &*self.entropy));
-        let label = format!("lokal {}", self.clock.now());
-        let event = Event::AccountCreated(AccountCreated { label, roles: Role::ALL.to_vec(), token_sha256 });
-        let decision = Decision { guards: Vec::new(), events: vec![NewEvent::new(account, event)] };
+        let (token, account) = self.local_account(tenant);
+        let decision = Decision { guards: Vec::new(), events: vec![account] };
         archive.journal().append(Command::record(Context::by(Actor::System), decision))?;
         write_token(&self.place.token_file(tenant), &token)?;
         Ok(token)
+    }
+
+    /// A further local service account, and its token.
+    fn local_account(&self, tenant: &TenantSlug) -> (String, NewEvent) {
+        let (token, token_sha256) = new_token(tenant, &*self.entropy);
+        let id = AccountId::from_uuid(new_id(&*self.clock, &*self.entropy));
+        let label = format!("lokal {id}");
+        let data = AccountCreated { label, roles: Role::ALL.to_vec(), token_sha256 };
+        (token, NewEvent::new(id, Event::AccountCreated(data)))
     }
 
     fn parts(&self, tenant: &TenantSlug) -> super::OpenParts {
