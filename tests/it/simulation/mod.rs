@@ -86,7 +86,7 @@ fn play(seed: u64, flaw: Flaw, kind: Option<Kind>, catalogues: Option<&Path>) ->
         let mut threads = Vec::new();
         for number in 0..writers {
             let (world, clock) = (world.clone(), clock.clone());
-            let groups = 2 + chance.below(14);
+            let groups = 2 + chance.below(36 / (writers + 1));
             let player = Player { world, number, chance: chance.fork(), make: &make, groups, clock };
             threads.push(scope.spawn(move || player.run()));
         }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 use std::time::SystemTime;
 
 /// What the store is like.
@@ -158,8 +159,8 @@ impl World {
     /// Every call to the store begins here: perhaps someone else goes first, and late requests may land.
     fn enter(&self, writer: Option<usize>) -> MutexGuard<'_, State> {
         let mut state = self.state();
-        state.step += 1;
         let Some(writer) = writer else { return state };
+        state.step += 1;
         self.pass(&mut state);
         let mut state = self.wait(writer, state);
         while !state.late.is_empty() && state.chance.permille(120) {
@@ -254,19 +255,26 @@ fn describe(late: &Late) -> String {
 /// The store as one incarnation of a writer sees it; without a writer, as the checks see it: no faults.
 #[derive(Clone)]
 pub struct Handle {
-    pub world: Arc<World>,
-    pub writer: Option<usize>,
+    world: Arc<World>,
+    writer: Option<usize>,
+    owner: ThreadId,
     /// The first failed sync ends all writing until the store is opened again.
-    pub failed: Arc<Mutex<bool>>,
+    failed: Arc<Mutex<bool>>,
 }
 
 impl Handle {
     pub fn new(world: &Arc<World>, writer: Option<usize>) -> Arc<Self> {
-        Arc::new(Self { world: world.clone(), writer, failed: Arc::default() })
+        let owner = std::thread::current().id();
+        Arc::new(Self { world: world.clone(), writer, owner, failed: Arc::default() })
+    }
+
+    /// Whose turn a call takes. Threads that read ahead for a writer run while it waits for them, and take none.
+    fn writer(&self) -> Option<usize> {
+        self.writer.filter(|_| std::thread::current().id() == self.owner)
     }
 
     fn note(&self, state: &mut State, text: String) {
-        if let Some(writer) = self.writer {
+        if let Some(writer) = self.writer() {
             let step = state.step;
             state.trace.push(format!("{step} w{writer} {text}"));
         }
@@ -284,7 +292,7 @@ impl Handle {
     /// A refusal that says that nothing was applied.
     fn refusal(&self, state: &mut State, what: &'static str) -> Option<StoreError> {
         let weather = state.weather.refuse;
-        if self.writer.is_none() || !state.chance.permille(weather) {
+        if self.writer().is_none() || !state.chance.permille(weather) {
             return None;
         }
         self.note(state, format!("{what} refused"));
@@ -303,7 +311,7 @@ impl Handle {
     /// Whether the answer to this request of a bucket is lost; the request then is applied, lost or late.
     fn is_doubtful(&self, state: &mut State) -> bool {
         let weather = state.weather.doubt;
-        self.writer.is_some() && !self.is_disk() && state.chance.permille(weather)
+        self.writer().is_some() && !self.is_disk() && state.chance.permille(weather)
     }
 
     fn doubt(&self, state: &mut State, what: &'static str, requests: Vec<Late>) -> StoreError {
@@ -328,7 +336,7 @@ impl Handle {
 
     /// Writes some or all of these objects.
     fn put(&self, what: &'static str, objects: &[(Key, Bytes)]) -> Result<(), StoreError> {
-        let mut state = self.world.enter(self.writer);
+        let mut state = self.world.enter(self.writer());
         self.check_synced()?;
         if let Some(error) = self.refusal(&mut state, what) {
             return Err(error);
@@ -336,13 +344,13 @@ impl Handle {
         if self.is_doubtful(&mut state) {
             let requests = objects.iter().map(|(key, bytes)| Late::Put(key.clone(), bytes.clone())).collect();
             let error = self.doubt(&mut state, what, requests);
-            self.world.leave(self.writer, state);
+            self.world.leave(self.writer(), state);
             return Err(error);
         }
         let is_durable = !self.is_disk();
         let crash = state.weather.crash / 4;
         for (key, bytes) in objects {
-            if let Some(writer) = self.writer
+            if let Some(writer) = self.writer()
                 && state.chance.permille(crash)
             {
                 self.world.die(writer, state, "amid");
@@ -350,13 +358,13 @@ impl Handle {
             self.note(&mut state, format!("{what} {key}"));
             state.insert(key, bytes.clone(), is_durable);
         }
-        self.world.leave(self.writer, state);
+        self.world.leave(self.writer(), state);
         Ok(())
     }
 
     fn sync_fails(&self, state: &mut State) -> bool {
         let weather = state.weather.sync;
-        let fails = self.is_disk() && self.writer.is_some() && state.chance.permille(weather);
+        let fails = self.is_disk() && self.writer().is_some() && state.chance.permille(weather);
         if fails {
             self.note(state, "a sync fails".into());
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = true;
@@ -367,7 +375,7 @@ impl Handle {
 
 impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Handle({:?})", self.writer)
+        write!(f, "Handle({:?})", self.writer())
     }
 }
 
@@ -387,7 +395,7 @@ impl ObjectStore for Handle {
     }
 
     fn barrier(&self, keys: &[Key]) -> Result<(), StoreError> {
-        let mut state = self.world.enter(self.writer);
+        let mut state = self.world.enter(self.writer());
         self.check_synced()?;
         if let Some(error) = self.refusal(&mut state, "barrier") {
             return Err(error);
@@ -402,19 +410,19 @@ impl ObjectStore for Handle {
                 object.is_durable = true;
             }
         }
-        self.world.leave(self.writer, state);
+        self.world.leave(self.writer(), state);
         if fails { self.check_synced() } else { Ok(()) }
     }
 
     fn create(&self, key: &Key, bytes: Bytes) -> Result<Created, StoreError> {
-        let mut state = self.world.enter(self.writer);
+        let mut state = self.world.enter(self.writer());
         self.check_synced()?;
         if let Some(error) = self.refusal(&mut state, "create") {
             return Err(error);
         }
         if self.is_doubtful(&mut state) {
             let error = self.doubt(&mut state, "create", vec![Late::Create(key.clone(), bytes)]);
-            self.world.leave(self.writer, state);
+            self.world.leave(self.writer(), state);
             return Err(error);
         }
         if self.world.flaw == Flaw::Overwrites {
@@ -426,9 +434,9 @@ impl ObjectStore for Handle {
         // Visible, not yet durable: on a disk this is a step of its own, and the folder may fail to open.
         if self.is_disk() {
             drop(state);
-            state = self.world.enter(self.writer);
+            state = self.world.enter(self.writer());
             if self.sync_fails(&mut state) {
-                self.world.leave(self.writer, state);
+                self.world.leave(self.writer(), state);
                 return Err(StoreError::SyncFailed { cause: "simulated".into() });
             }
         }
@@ -437,7 +445,7 @@ impl ObjectStore for Handle {
         {
             object.is_durable = true;
         }
-        self.world.leave(self.writer, state);
+        self.world.leave(self.writer(), state);
         Ok(if is_new { Created::Created } else { Created::Exists })
     }
 
@@ -446,7 +454,7 @@ impl ObjectStore for Handle {
     }
 
     fn read(&self, key: &Key) -> Result<Bytes, StoreError> {
-        let mut state = self.world.enter(self.writer);
+        let mut state = self.world.enter(self.writer());
         if let Some(error) = self.refusal(&mut state, "read") {
             return Err(error);
         }
@@ -456,7 +464,8 @@ impl ObjectStore for Handle {
         // What came in just now may not be seen yet. A commit that erases is seen at once: its erasing follows.
         let is_young = object.step + 12 > step && key.as_str().contains("/j/");
         let erases = object.bytes.windows(8).any(|part| part == b"\nerases ");
-        if self.writer.is_some() && !self.is_disk() && is_young && !erases && state.chance.permille(weather) {
+        if self.writer().is_some() && !self.is_disk() && is_young && !erases && state.chance.permille(weather)
+        {
             self.note(&mut state, format!("does not see {key} yet"));
             return Err(missing());
         }
@@ -473,7 +482,7 @@ impl ObjectStore for Handle {
     }
 
     fn size(&self, key: &Key) -> Result<Option<u64>, StoreError> {
-        let state = self.world.enter(self.writer);
+        let state = self.world.enter(self.writer());
         Ok(state.objects.get(key).map(|object| object.bytes.len() as u64))
     }
 
@@ -482,7 +491,7 @@ impl ObjectStore for Handle {
         prefix: &Prefix,
         visit: &mut dyn FnMut(Listed) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        let mut state = self.world.enter(self.writer);
+        let mut state = self.world.enter(self.writer());
         if let Some(error) = self.refusal(&mut state, "list") {
             return Err(error);
         }
@@ -498,7 +507,7 @@ impl ObjectStore for Handle {
     }
 
     fn delete(&self, keys: &[Key]) -> Result<(), StoreError> {
-        let mut state = self.world.enter(self.writer);
+        let mut state = self.world.enter(self.writer());
         self.check_synced()?;
         if let Some(error) = self.refusal(&mut state, "delete") {
             return Err(error);
@@ -512,7 +521,7 @@ impl ObjectStore for Handle {
             state.objects.remove(key);
         }
         let fails = self.sync_fails(&mut state);
-        self.world.leave(self.writer, state);
+        self.world.leave(self.writer(), state);
         if fails { self.check_synced() } else { Ok(()) }
     }
 }

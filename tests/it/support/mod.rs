@@ -3,6 +3,7 @@
 
 pub mod chance;
 pub mod faulty;
+pub mod town;
 
 use eakte::archive::{Archive, Installation, NewTenant, Permit, Place, Settings};
 use eakte::clock::{Clock, SystemEntropy};
