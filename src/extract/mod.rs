@@ -1,6 +1,8 @@
 //! Text, pages and renditions from files, in a worker process.
 
 pub mod page;
+pub mod pictures;
+pub mod raster;
 pub mod worker;
 
 /// f
@@ -8,6 +10,12 @@ pub mod worker;
 pub enum Format {
     /// u
     Unknown,
+    /// TIFF, one page or many.
+    Tiff,
+    /// JPEG.
+    Jpeg,
+    /// PNG.
+    Png,
 }
 impl Format {
     /// m

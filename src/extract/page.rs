@@ -80,7 +80,8 @@ pub enum Encoded {
     Group4 {
         /// The code.
         bytes: Vec<u8>,
-        /// Whether a 1 bit is black once decoded (PDF's `/BlackIs1`).
+        /// PDF's `/BlackIs1` for a page in `/DeviceGray`: `false` shows the code's black runs black, `true` shows
+        /// them white (a TIFF whose photometric interpretation is "black is zero").
         black_is_1: bool,
     },
     /// A JPEG 2000 file.

@@ -1,0 +1,450 @@
+//! Work on grey pages before recognition: skew, blank pages, the form that the recogniser reads.
+//!
+//! All measuring happens on a copy reduced to about 1,200 pixels on the long side, which is 4 pixels a millimetre on
+//! an A4 sheet: letters are still there, the grain of the paper is not.
+
+use super::page::{Gray, Word};
+
+/// Long side of the reduced copy.
+const REDUCED_SIDE: u32 = 1_200;
+/// Pixels a millimetre of the reduced copy, if the page is A4.
+const PIXELS_PER_MM: f32 = 4.0;
+/// The most skew that is looked for.
+const MAX_SKEW: f32 = 15.0;
+
+/// A reduced page: which pixels carry ink.
+struct Ink {
+    width: usize,
+    height: usize,
+    dark: Vec<bool>,
+}
+
+/// A page turned straight, which knows the way back.
+#[derive(Clone, Debug)]
+pub struct Deskewed {
+    gray: Gray,
+    /// Sine and cosine of the page's skew.
+    turn: (f32, f32),
+    /// Middle of the page as scanned.
+    from: (f32, f32),
+    /// Middle of the straight page.
+    to: (f32, f32),
+}
+
+impl Gray {
+    /// How far the lines fall to the right, in degrees from -15 to 15; 0 when the page does not tell.
+    pub fn skew_degrees(&self) -> f32 {
+        let Some(ink) = self.ink(0.2) else { return 0.0 };
+        // Only the lower edges of ink count: they line up on the baseline, whatever stands above it.
+        let margin = ink.width.min(ink.height) / 32;
+        let mut edges: Vec<(f32, f32)> = Vec::new();
+        for y in margin..ink.height.saturating_sub(margin + 1) {
+            for x in margin..ink.width.saturating_sub(margin) {
+                if ink.dark[y * ink.width + x] && !ink.dark[(y + 1) * ink.width + x] {
+                    edges.push((float(x), float(y)));
+                }
+            }
+        }
+        if edges.len() < 200 {
+            return 0.0;
+        }
+        // Every fourth edge finds the region; all of them, up to a number that costs a few milliseconds, the angle.
+        let sparse: Vec<_> = edges.iter().step_by((edges.len() / 12_000).max(1)).copied().collect();
+        let dense: Vec<_> = edges.iter().step_by((edges.len() / 40_000).max(1)).copied().collect();
+        let steps = |from: f32, to: f32, count: u16| {
+            (0..=count).map(move |step| from + (to - from) * f32::from(step) / f32::from(count))
+        };
+        let size = ink.width + ink.height;
+        let coarse: Vec<(f32, f32)> =
+            steps(-MAX_SKEW, MAX_SKEW, 60).map(|angle| (sharpness(&sparse, angle, size), angle)).collect();
+        let Some(&(peak, near)) = coarse.iter().max_by(|left, right| left.0.total_cmp(&right.0)) else {
+            return 0.0;
+        };
+        let mut levels: Vec<f32> = coarse.iter().map(|(level, _)| *level).collect();
+        levels.sort_by(f32::total_cmp);
+        // Without lines (a photo, a page on its side) no angle stands out.
+        if peak < levels[levels.len() / 2] * 1.25 || near.abs() >= MAX_SKEW {
+            return 0.0;
+        }
+        let fine = |from: f32, to: f32, count: u16| {
+            let levels = steps(from, to, count).map(|angle| (sharpness(&dense, angle, size), angle));
+            levels.max_by(|left, right| left.0.total_cmp(&right.0)).map_or(0.0, |(_, angle)| angle)
+        };
+        let near = fine(near - 0.5, near + 0.5, 10);
+        let found = fine(near - 0.1, near + 0.1, 8);
+        if found.abs() < 0.05 { 0.0 } else { found }
+    }
+
+    /// The page turned so that lines which fall by `degrees` to the right become level, on white paper.
+    pub fn deskewed(&self, degrees: f32) -> Deskewed {
+        let degrees = if degrees.is_finite() { degrees.clamp(-45.0, 45.0) } else { 0.0 };
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        let (width, height) = (side(self.width), side(self.height));
+        let from = (width / 2.0, height / 2.0);
+        if degrees.abs() < 0.01 || self.pixels.is_empty() {
+            return Deskewed { gray: self.clone(), turn: (0.0, 1.0), from, to: from };
+        }
+        let new_width = whole(width * cos + height * sin.abs());
+        let new_height = whole(height * cos + width * sin.abs());
+        let to = (side(new_width) / 2.0, side(new_height) / 2.0);
+        let mut pixels = Vec::with_capacity(new_width as usize * new_height as usize);
+        for y in 0..new_height {
+            let down = side(y) + 0.5 - to.1;
+            for x in 0..new_width {
+                let right = side(x) + 0.5 - to.0;
+                pixels.push(self.between(
+                    from.0 + right * cos - down * sin - 0.5,
+                    from.1 + right * sin + down * cos - 0.5,
+                ));
+            }
+        }
+        let gray = Self { width: new_width, height: new_height, pixels };
+        Deskewed { gray, turn: (sin, cos), from, to }
+    }
+
+    /// Whether nothing is written on the page. Specks, punch holes, shadows at the edges and the other side showing
+    /// through are nothing; three words, a signature or a stamp are something. In doubt the page is not blank.
+    pub fn is_blank(&self) -> bool {
+        let Some(ink) = self.ink(0.3) else { return true };
+        let (mut letters, mut marks) = (0, 0);
+        for spot in ink.spots() {
+            let (wide, high) = (spot.right - spot.left + 1, spot.bottom - spot.top + 1);
+            let (wide_mm, high_mm) = (float(wide) / PIXELS_PER_MM, float(high) / PIXELS_PER_MM);
+            let edge = ink.width.min(ink.height) / 50;
+            let at_edge = spot.left <= edge
+                || spot.top <= edge
+                || spot.right + edge + 1 >= ink.width
+                || spot.bottom + edge + 1 >= ink.height;
+            let filled = float(spot.pixels) / float(wide * high);
+            let round = filled > 0.65 && (0.7..1.43).contains(&(wide_mm / high_mm));
+            let near_side = spot.left < ink.width / 8
+                || spot.right > ink.width - ink.width / 8
+                || spot.top < ink.height / 8
+                || spot.bottom > ink.height - ink.height / 8;
+            let hole = round && near_side && (3.0..10.0).contains(&wide_mm);
+            // A shadow or the edge of the glass: long, thin, along the side.
+            let shadow = at_edge || (near_side && filled > 0.3 && (high_mm > 60.0 || wide_mm > 60.0));
+            if hole || shadow {
+                continue;
+            }
+            if wide_mm.max(high_mm) >= 8.0 {
+                marks += 1;
+            } else if high_mm >= 1.2 && spot.pixels >= 8 || wide_mm >= 2.0 && high_mm >= 0.75 {
+                letters += 1;
+            }
+        }
+        marks == 0 && letters < 5
+    }
+
+    /// The page as a portable grey map (PGM, binary), which the recogniser reads.
+    pub fn to_pgm(&self) -> Vec<u8> {
+        let mut out = format!("P5\n{} {}\n255\n", self.width, self.height).into_bytes();
+        out.extend_from_slice(&self.pixels);
+        out
+    }
+
+    /// The shade at a place between pixels; beyond the page it is white.
+    fn between(&self, x: f32, y: f32) -> u8 {
+        let (left, top) = (x.floor(), y.floor());
+        if left < -1.0 || top < -1.0 || left >= side(self.width) || top >= side(self.height) {
+            return 255;
+        }
+        let (right_share, low_share) = (x - left, y - top);
+        #[expect(clippy::cast_possible_truncation, reason = "just compared with the page's sides")]
+        let (left, top) = (left as i64, top as i64);
+        let at = |x: i64, y: i64| {
+            let inside = x >= 0 && y >= 0 && x < i64::from(self.width) && y < i64::from(self.height);
+            let index = usize::try_from(y * i64::from(self.width) + x).ok().filter(|_| inside);
+            f32::from(index.and_then(|index| self.pixels.get(index)).copied().unwrap_or(255))
+        };
+        let upper = at(left, top) * (1.0 - right_share) + at(left + 1, top) * right_share;
+        let lower = at(left, top + 1) * (1.0 - right_share) + at(left + 1, top + 1) * right_share;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a mean of bytes")]
+        let shade = (upper * (1.0 - low_share) + lower * low_share + 0.5) as u8;
+        shade
+    }
+
+    /// Pixels of the reduced page that are darker than their surroundings by a share of the paper's brightness.
+    fn ink(&self, contrast: f32) -> Option<Ink> {
+        let factor = (self.width.max(self.height) / REDUCED_SIDE).max(1) as usize;
+        let (width, height) = (self.width as usize / factor, self.height as usize / factor);
+        if width < 8 || height < 8 || self.pixels.len() < self.width as usize * self.height as usize {
+            return None;
+        }
+        let mut small = Vec::with_capacity(width * height);
+        let mut sums = vec![0_u32; width];
+        let area = u32::try_from(factor * factor).ok()?;
+        for rows in self.pixels.chunks_exact(self.width as usize * factor).take(height) {
+            sums.fill(0);
+            for row in rows.chunks_exact(self.width as usize) {
+                for (sum, pixels) in sums.iter_mut().zip(row.chunks_exact(factor)) {
+                    *sum += pixels.iter().map(|&pixel| u32::from(pixel)).sum::<u32>();
+                }
+            }
+            small.extend(sums.iter().map(|sum| u8::try_from(sum / area).unwrap_or(u8::MAX)));
+        }
+        // The paper's brightness in each field of 24 pixels: bright enough that few pixels are brighter.
+        const FIELD: usize = 24;
+        let (across, down) = (width.div_ceil(FIELD), height.div_ceil(FIELD));
+        let mut paper = vec![0_u8; across * down];
+        for (y, row) in small.chunks_exact(width).enumerate() {
+            for (field, pixels) in row.chunks(FIELD).enumerate() {
+                let brightest = pixels.iter().copied().max().unwrap_or(0);
+                let seen = &mut paper[y / FIELD * across + field];
+                *seen = (*seen).max(brightest);
+            }
+        }
+        let dark = small.iter().enumerate().map(|(at, &pixel)| {
+            let (x, y) = (at % width, at / width);
+            let white = f32::from(paper[y / FIELD * across + x / FIELD]).max(64.0);
+            f32::from(pixel) < white * (1.0 - contrast)
+        });
+        Some(Ink { width, height, dark: dark.collect() })
+    }
+}
+
+/// How sharply edges gather in lines that fall by `degrees`: the sum of the squares of a histogram.
+fn sharpness(edges: &[(f32, f32)], degrees: f32, size: usize) -> f32 {
+    let (sin, cos) = degrees.to_radians().sin_cos();
+    let mut lines = vec![0_u32; size * 2];
+    for (x, y) in edges {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "negative places become 0"
+        )]
+        let line = (y * cos - x * sin + float(size) / 2.0) as usize;
+        if let Some(count) = lines.get_mut(line) {
+            *count += 1;
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "counts of edges are compared, not added up to the last")]
+    let sum = lines.iter().map(|&count| (u64::from(count) * u64::from(count)) as f32).sum();
+    sum
+}
+
+/// A connected spot of ink: its box and its pixels.
+#[derive(Clone, Copy)]
+struct Spot {
+    left: usize,
+    top: usize,
+    right: usize,
+    bottom: usize,
+    pixels: usize,
+}
+
+impl Ink {
+    /// All spots, connected over corners too.
+    fn spots(&self) -> Vec<Spot> {
+        let mut left_over = self.dark.clone();
+        let mut spots = Vec::new();
+        let mut stack = Vec::new();
+        for start in 0..left_over.len() {
+            if !std::mem::take(&mut left_over[start]) {
+                continue;
+            }
+            let (x, y) = (start % self.width, start / self.width);
+            let mut spot = Spot { left: x, top: y, right: x, bottom: y, pixels: 0 };
+            stack.push(start);
+            while let Some(at) = stack.pop() {
+                let (x, y) = (at % self.width, at / self.width);
+                spot.left = spot.left.min(x);
+                spot.right = spot.right.max(x);
+                spot.top = spot.top.min(y);
+                spot.bottom = spot.bottom.max(y);
+                spot.pixels += 1;
+                for near_y in y.saturating_sub(1)..=(y + 1).min(self.height - 1) {
+                    for near_x in x.saturating_sub(1)..=(x + 1).min(self.width - 1) {
+                        let near = near_y * self.width + near_x;
+                        if std::mem::take(&mut left_over[near]) {
+                            stack.push(near);
+                        }
+                    }
+                }
+            }
+            spots.push(spot);
+        }
+        spots
+    }
+}
+
+impl Deskewed {
+    /// The straight page.
+    pub fn gray(&self) -> &Gray {
+        &self.gray
+    }
+
+    /// A word of the straight page where it lies on the page as scanned. The box keeps its size and moves with its
+    /// middle: the box around a turned box would be much taller than the word.
+    pub fn map_back(&self, word: &Word) -> Word {
+        let (sin, cos) = self.turn;
+        let (right, down) = (
+            f32::midpoint(word.left, word.right) - self.to.0,
+            f32::midpoint(word.top, word.bottom) - self.to.1,
+        );
+        let (x, y) = (self.from.0 + right * cos - down * sin, self.from.1 + right * sin + down * cos);
+        let (half_width, half_height) = ((word.right - word.left) / 2.0, (word.bottom - word.top) / 2.0);
+        Word {
+            left: x - half_width,
+            right: x + half_width,
+            top: y - half_height,
+            bottom: y + half_height,
+            ..word.clone()
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a page has far fewer than 2^24 pixels a side")]
+fn side(count: u32) -> f32 {
+    count as f32
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a page has far fewer than 2^24 pixels a side")]
+fn float(count: usize) -> f32 {
+    count as f32
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive side of a page")]
+fn whole(length: f32) -> u32 {
+    length.ceil() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paper(shade: u8) -> Gray {
+        Gray { width: 1_240, height: 1_754, pixels: vec![shade; 1_240 * 1_754] }
+    }
+
+    fn fill(page: &mut Gray, left: u32, top: u32, right: u32, bottom: u32, shade: u8) {
+        for y in top..bottom {
+            for x in left..right {
+                page.pixels[(y * page.width + x) as usize] = shade;
+            }
+        }
+    }
+
+    /// Something like a letter: two strokes and a bar.
+    fn letter(page: &mut Gray, x: u32, y: u32) {
+        fill(page, x, y, x + 3, y + 16, 30);
+        fill(page, x + 9, y, x + 12, y + 16, 30);
+        fill(page, x, y + 7, x + 12, y + 10, 30);
+    }
+
+    fn word(page: &mut Gray, x: u32, y: u32) {
+        for at in 0..6 {
+            letter(page, x + at * 16, y);
+        }
+    }
+
+    fn text() -> Gray {
+        let mut page = paper(245);
+        for line in 0..38 {
+            for at in 0..(6 + line % 4) {
+                word(&mut page, 120 + at * 112, 140 + line * 38);
+            }
+        }
+        page
+    }
+
+    #[test]
+    fn skew_is_found_to_a_tenth_of_a_degree() {
+        for skew in [-12.0_f32, -4.3, -1.0, -0.4, 0.0, 0.3, 0.75, 2.0, 7.5, 14.0] {
+            // Turning a straight page the other way makes one whose lines fall by `skew`.
+            let skewed = text().deskewed(-skew).gray().clone();
+            let found = skewed.skew_degrees();
+            assert!((found - skew).abs() <= 0.1, "{skew}: {found}");
+            let again = skewed.deskewed(found).gray().skew_degrees();
+            assert!(again.abs() <= 0.1, "{skew}: {again} left");
+        }
+    }
+
+    #[test]
+    fn a_page_without_lines_has_no_skew() {
+        assert_eq!(paper(250).skew_degrees().to_bits(), 0);
+        assert_eq!(Gray { width: 0, height: 0, pixels: Vec::new() }.skew_degrees().to_bits(), 0);
+        let mut noise = paper(250);
+        let mut state = 7_u32;
+        for pixel in &mut noise.pixels {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *pixel = (state >> 24) as u8;
+        }
+        assert_eq!(noise.skew_degrees().to_bits(), 0);
+    }
+
+    #[test]
+    fn words_find_their_way_back() {
+        let mut page = paper(255);
+        fill(&mut page, 900, 300, 940, 310, 0);
+        let straight = page.deskewed(5.0);
+        let dark: Vec<usize> = straight
+            .gray()
+            .pixels
+            .iter()
+            .enumerate()
+            .filter(|(_, shade)| **shade < 100)
+            .map(|(at, _)| at)
+            .collect();
+        let width = straight.gray().width as usize;
+        let (left, right) = (
+            dark.iter().map(|at| at % width).min().unwrap(),
+            dark.iter().map(|at| at % width).max().unwrap(),
+        );
+        let (top, bottom) = (dark[0] / width, dark[dark.len() - 1] / width);
+        let found = Word {
+            text: "Amt".into(),
+            left: float(left),
+            top: float(top),
+            right: float(right + 1),
+            bottom: float(bottom + 1),
+            confidence: 90,
+            line: 0,
+        };
+        let back = straight.map_back(&found);
+        assert!((f32::midpoint(back.left, back.right) - 920.0).abs() < 1.0, "{back:?}");
+        assert!((f32::midpoint(back.top, back.bottom) - 305.0).abs() < 1.0, "{back:?}");
+    }
+
+    #[test]
+    fn dirt_is_blank_and_words_are_not() {
+        let mut page = paper(240);
+        assert!(page.is_blank());
+        // Specks.
+        for at in 0..200_u32 {
+            let (x, y) = (100 + at * 97 % 1_000, 100 + at * 61 % 1_500);
+            fill(&mut page, x, y, x + 2, y + 2, 20);
+        }
+        // A shadow along the left edge and two punch holes.
+        fill(&mut page, 0, 0, 18, 1_754, 60);
+        for middle in [640_i32, 1_110] {
+            for y in -18..18_i32 {
+                for x in -18..18_i32 {
+                    if x * x + y * y < 18 * 18 {
+                        let at = (middle + y) * 1_240 + 70 + x;
+                        page.pixels[usize::try_from(at).unwrap()] = 10;
+                    }
+                }
+            }
+        }
+        // The other side shows through.
+        let behind = text();
+        for (pixel, back) in page.pixels.iter_mut().zip(&behind.pixels) {
+            if *back < 100 {
+                *pixel = pixel.saturating_sub(30);
+            }
+        }
+        assert!(page.is_blank());
+        for at in 0..3 {
+            word(&mut page, 300 + at * 120, 500);
+        }
+        assert!(!page.is_blank());
+        assert!(!text().is_blank());
+    }
+
+    #[test]
+    fn the_grey_map_has_a_head_and_all_pixels() {
+        let page = Gray { width: 3, height: 2, pixels: vec![0, 1, 2, 3, 4, 5] };
+        assert_eq!(page.to_pgm(), b"P5\n3 2\n255\n\x00\x01\x02\x03\x04\x05");
+    }
+}
