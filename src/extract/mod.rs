@@ -1,6 +1,7 @@
 //! Text, pages and renditions from files, in a worker process.
 
 pub mod page;
+pub mod pdf_picture;
 pub mod pictures;
 pub mod raster;
 pub mod worker;

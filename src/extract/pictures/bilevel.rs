@@ -1,5 +1,6 @@
 //! Black and white pages: rows of bits (0 is black) to and from CCITT code.
 
+use super::super::page::{Encoded, Samples};
 use super::PictureError;
 use fax::{Color, VecWriter, encoder::Encoder};
 use hayro_ccitt::{DecodeSettings, Decoder, DecoderContext, EncodingMode};
@@ -9,13 +10,13 @@ const MAX_CODED_WIDTH: u32 = 32_000;
 
 /// How a code is to be read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Code {
+pub(in crate::extract) struct Code {
     /// Group 4, or group 3 in one or two dimensions.
-    pub(crate) mode: EncodingMode,
+    pub(in crate::extract) mode: EncodingMode,
     /// Rows begin on whole bytes.
-    pub(crate) aligned: bool,
+    pub(in crate::extract) aligned: bool,
     /// The code's black runs are white.
-    pub(crate) inverted: bool,
+    pub(in crate::extract) inverted: bool,
 }
 
 /// Bytes of a row of bits.
@@ -24,7 +25,7 @@ pub(super) fn row_bytes(width: u32) -> usize {
 }
 
 /// Packs rows of bits (0 is black) as group 4 code, whose black runs are black. `None` if the rows are too wide.
-pub(crate) fn encode(bits: &[u8], width: u32) -> Option<Vec<u8>> {
+fn encode(bits: &[u8], width: u32) -> Option<Vec<u8>> {
     if width == 0 || width > MAX_CODED_WIDTH {
         return None;
     }
@@ -38,8 +39,21 @@ pub(crate) fn encode(bits: &[u8], width: u32) -> Option<Vec<u8>> {
     Some(writer.finish())
 }
 
+/// Rows of bits (0 is black) in the smallest form that a page holds without loss.
+pub(in crate::extract) fn packed(bits: Vec<u8>, width: u32) -> Encoded {
+    match encode(&bits, width) {
+        Some(bytes) => Encoded::Group4 { bytes, black_is_1: false },
+        None => Encoded::Raw { bytes: bits, samples: Samples::Bilevel },
+    }
+}
+
 /// Rows of bits (0 is black) from CCITT code. The caller has checked that so many pixels are allowed.
-pub(crate) fn decode(code: &[u8], width: u32, height: u32, how: Code) -> Result<Vec<u8>, PictureError> {
+pub(in crate::extract) fn decode(
+    code: &[u8],
+    width: u32,
+    height: u32,
+    how: Code,
+) -> Result<Vec<u8>, PictureError> {
     let settings = DecodeSettings {
         columns: width,
         rows: height,

@@ -1,7 +1,7 @@
 //! From stored bytes to pixels: for the recogniser, for the blank check, and where a PDF/A cannot hold the bytes.
 
 use super::super::page::{Encoded, Gray, Picture, Samples, Turn};
-use super::samples::multiply;
+use super::samples::{mirror, multiply};
 use super::{Code, PictureError, PictureLimits, bilevel, jpeg};
 use hayro_ccitt::EncodingMode;
 use hayro_jpeg2000::ColorSpace as JpxColors;
@@ -67,6 +67,12 @@ pub(super) fn jpeg(bytes: &[u8], colors: Colors) -> Result<Plain, PictureError> 
         plain.channels = 1;
     }
     Ok(plain)
+}
+
+/// The size that a JPEG 2000 file states.
+pub(in crate::extract) fn jpeg_2000_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let image = hayro_jpeg2000::Image::new(bytes, &hayro_jpeg2000::DecodeSettings::default()).ok()?;
+    Some((image.width(), image.height()))
 }
 
 /// Decodes a JPEG 2000 file: grey, or red, green, blue; a transparent page on white.
@@ -199,19 +205,30 @@ impl Picture {
     }
 
     /// The same page as plain samples: for bytes that a PDF/A may not hold.
-    pub(crate) fn unpacked(&self, limits: &PictureLimits) -> Result<Self, PictureError> {
+    pub(in crate::extract) fn unpacked(&self, limits: &PictureLimits) -> Result<Self, PictureError> {
         let (bytes, samples) = self.samples(limits)?;
-        Ok(Self { data: Encoded::Raw { bytes, samples }, ..self.clone_without_data() })
+        Ok(self.with(Encoded::Raw { bytes, samples }))
     }
 
-    fn clone_without_data(&self) -> Self {
-        Self {
-            width: self.width,
-            height: self.height,
-            dpi: self.dpi,
-            turn: self.turn,
-            data: Encoded::Raw { bytes: Vec::new(), samples: Samples::Bilevel },
+    /// The picture with left and right exchanged before it is turned.
+    pub(in crate::extract) fn mirrored(&self, limits: &PictureLimits) -> Result<Self, PictureError> {
+        let (mut bytes, samples) = self.samples(limits)?;
+        let size = match samples {
+            Samples::Bilevel => {
+                bilevel::mirror(&mut bytes, self.width);
+                return Ok(self.with(bilevel::packed(bytes, self.width)));
+            }
+            Samples::Gray8 => 1,
+            Samples::Rgb8 => 3,
+        };
+        for row in bytes.chunks_exact_mut(self.width as usize * size) {
+            mirror(row, size);
         }
+        Ok(self.with(Encoded::Raw { bytes, samples }))
+    }
+
+    fn with(&self, data: Encoded) -> Self {
+        Self { width: self.width, height: self.height, dpi: self.dpi, turn: self.turn, data }
     }
 
     /// The stored picture as samples, checked against its stated size.
@@ -257,7 +274,7 @@ impl Picture {
 
 impl Gray {
     /// The page turned.
-    pub(crate) fn turned(self, turn: Turn) -> Self {
+    pub(in crate::extract) fn turned(self, turn: Turn) -> Self {
         let (width, height) = (self.width as usize, self.height as usize);
         match turn {
             Turn::None => self,

@@ -5,20 +5,20 @@ use super::{PictureError, PictureLimits, decode, ifd, orientation, resolution, s
 
 /// What the markers before the first scan say.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Header {
+pub(in crate::extract) struct Header {
     /// Columns.
-    pub(crate) width: u32,
+    pub(in crate::extract) width: u32,
     /// Rows.
-    pub(crate) height: u32,
+    pub(in crate::extract) height: u32,
     /// 1 (grey), 3 (colour) or 4 (CMYK).
-    pub(crate) components: u8,
+    pub(in crate::extract) components: u8,
     /// Stated resolution.
     dpi: Option<(f32, f32)>,
     orientation: u64,
 }
 
 /// Reads the markers of a JPEG file and makes sure that it has an end.
-pub(crate) fn header(bytes: &[u8]) -> Result<Header, PictureError> {
+pub(in crate::extract) fn header(bytes: &[u8]) -> Result<Header, PictureError> {
     if !bytes.starts_with(&[0xff, 0xd8]) {
         return Err(PictureError::Damaged("kein JPEG-Kopf"));
     }

@@ -13,8 +13,10 @@ mod samples;
 mod tiff;
 mod unpack;
 
-pub(crate) use bilevel::{Code, decode as decode_ccitt, encode as encode_group4};
-pub(crate) use jpeg::{Header as JpegHeader, header as jpeg_header};
+pub(super) use bilevel::{Code, decode as decode_ccitt, packed as pack_bits};
+pub(super) use decode::jpeg_2000_size;
+pub(super) use jpeg::header as jpeg_header;
+pub(super) use samples::{Alpha, Meaning, Stored, row_bytes};
 
 use super::Format;
 use super::page::Picture;
@@ -37,7 +39,7 @@ impl Default for PictureLimits {
 
 impl PictureLimits {
     /// The number of pixels, if the picture has any and not too many.
-    fn pixels(&self, width: u32, height: u32) -> Result<usize, PictureError> {
+    pub(super) fn pixels(&self, width: u32, height: u32) -> Result<usize, PictureError> {
         let pixels = u64::from(width) * u64::from(height);
         if pixels == 0 {
             return Err(PictureError::Empty);

@@ -5,7 +5,7 @@ use super::bilevel;
 
 /// What the samples of a file mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(in crate::extract) enum Meaning {
     WhiteIsZero,
     BlackIsZero,
     Rgb,
@@ -27,7 +27,7 @@ impl Meaning {
 
 /// What becomes of a sample after the colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Alpha {
+pub(in crate::extract) enum Alpha {
     /// There is none, or it means something else.
     None,
     /// It covers the colours.
@@ -37,37 +37,34 @@ pub(super) enum Alpha {
 }
 
 /// Samples as a file stores them, unpacked.
-pub(super) struct Stored {
-    pub(super) width: u32,
-    pub(super) height: u32,
+pub(in crate::extract) struct Stored {
+    pub(in crate::extract) width: u32,
+    pub(in crate::extract) height: u32,
     /// Bits of a sample: 1 to 16, or 32.
-    pub(super) bits: u8,
+    pub(in crate::extract) bits: u8,
     /// Samples of a pixel, with those we do not show.
-    pub(super) channels: usize,
+    pub(in crate::extract) channels: usize,
     /// Samples of more than 8 bits start with their low byte.
-    pub(super) little: bool,
-    pub(super) meaning: Meaning,
-    pub(super) alpha: Alpha,
+    pub(in crate::extract) little: bool,
+    pub(in crate::extract) meaning: Meaning,
+    pub(in crate::extract) alpha: Alpha,
     /// One plane with all samples of a pixel side by side, or a plane for each.
-    pub(super) planes: Vec<Vec<u8>>,
+    pub(in crate::extract) planes: Vec<Vec<u8>>,
 }
 
 /// Bytes of a row of so many samples.
-pub(super) fn row_bytes(width: u32, channels: usize, bits: u8) -> usize {
+pub(in crate::extract) fn row_bytes(width: u32, channels: usize, bits: u8) -> usize {
     (width as usize * channels * usize::from(bits)).div_ceil(8)
 }
 
 impl Stored {
     /// The page: black and white as group 4 code, everything else as samples.
-    pub(super) fn encoded(mut self, mirrored: bool) -> Encoded {
+    pub(in crate::extract) fn encoded(mut self, mirrored: bool) -> Encoded {
         if let Some(mut bits) = self.take_bits() {
             if mirrored {
                 bilevel::mirror(&mut bits, self.width);
             }
-            return match bilevel::encode(&bits, self.width) {
-                Some(bytes) => Encoded::Group4 { bytes, black_is_1: false },
-                None => Encoded::Raw { bytes: bits, samples: Samples::Bilevel },
-            };
+            return bilevel::packed(bits, self.width);
         }
         let gray = match &self.meaning {
             Meaning::WhiteIsZero | Meaning::BlackIsZero => true,
