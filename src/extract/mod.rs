@@ -4,6 +4,7 @@ pub mod page;
 pub mod pdf_picture;
 pub mod pictures;
 pub mod raster;
+pub mod searchable;
 pub mod worker;
 
 /// f

@@ -1,0 +1,204 @@
+//! A page's content: the picture, then its words, unseen, each over its own picture.
+
+use super::super::page::{Turn, Word};
+use super::font::{DESCENT, LETTER_WIDTH, Letters};
+use super::{Sheet, px};
+use std::fmt::Write as _;
+
+/// Letters in one command: a PDF string has at most 32,767 bytes.
+const LETTERS_IN_STRING: usize = 4_000;
+
+/// The commands that show the page.
+pub(super) fn content(sheet: &Sheet, words: &[Word], letters: &mut Letters) -> Vec<u8> {
+    let (width, height) = (Short(sheet.width), Short(sheet.height));
+    let zero = Short(0.0);
+    let (minus_width, minus_height) = (Short(-sheet.width), Short(-sheet.height));
+    let matrix = match sheet.turn {
+        Turn::None => [&width, &zero, &zero, &height, &zero, &zero],
+        Turn::Right => [&zero, &minus_height, &width, &zero, &zero, &height],
+        Turn::Half => [&minus_width, &zero, &zero, &minus_height, &width, &height],
+        Turn::Left => [&zero, &height, &minus_width, &zero, &width, &zero],
+    };
+    let mut out = String::from("q ");
+    for part in matrix {
+        let _ = write!(out, "{part} ");
+    }
+    out.push_str("cm /Scan Do Q\n");
+    let placed: Vec<Placed> = words.iter().filter_map(|word| Placed::of(sheet, word, letters)).collect();
+    if placed.is_empty() {
+        return out.into_bytes();
+    }
+    let lines: Vec<Line<'_>> = placed.chunk_by(|left, right| left.line == right.line).map(Line::of).collect();
+    // A short line does not tell its slope; the page's long ones do.
+    let mut slopes: Vec<f32> = lines.iter().filter_map(|line| line.slope).collect();
+    slopes.sort_by(f32::total_cmp);
+    let usual = slopes.get(slopes.len() / 2).copied().unwrap_or(0.0);
+    out.push_str("BT 3 Tr\n");
+    for line in lines {
+        line.write(usual, &mut out);
+    }
+    out.push_str("ET\n");
+    out.into_bytes()
+}
+
+/// A word in points, from the lower left corner of the page.
+struct Placed {
+    codes: Vec<u16>,
+    space: Option<u16>,
+    line: u32,
+    left: f32,
+    right: f32,
+    middle: f32,
+    height: f32,
+}
+
+impl Placed {
+    /// `None` for a word that has no letters or no place on the page.
+    fn of(sheet: &Sheet, word: &Word, letters: &mut Letters) -> Option<Self> {
+        let (left, right) = (word.left * sheet.scale.0, word.right * sheet.scale.0);
+        let (top, bottom) =
+            (sheet.height - word.top * sheet.scale.1, sheet.height - word.bottom * sheet.scale.1);
+        let (middle, height) = (f32::midpoint(top, bottom), top - bottom);
+        let sane = [left, right, top, bottom].iter().all(|edge| edge.is_finite())
+            && (0.05..=sheet.width * 1.1).contains(&(right - left))
+            && (0.05..=sheet.height * 1.1).contains(&height)
+            && (0.0..=sheet.width).contains(&f32::midpoint(left, right))
+            && (0.0..=sheet.height).contains(&middle);
+        if !sane {
+            return None;
+        }
+        let codes: Vec<u16> = word.text.trim().chars().filter_map(|letter| letters.code(letter)).collect();
+        if codes.is_empty() {
+            return None;
+        }
+        let space = letters.code(' ');
+        Some(Self { codes, space, line: word.line, left, right, middle, height })
+    }
+}
+
+/// Words of one line, which share a baseline and a size so that readers see them as one line.
+struct Line<'p> {
+    words: &'p [Placed],
+    height: f32,
+    slope: Option<f32>,
+}
+
+impl<'p> Line<'p> {
+    fn of(words: &'p [Placed]) -> Self {
+        let mut heights: Vec<f32> = words.iter().map(|word| word.height).collect();
+        heights.sort_by(f32::total_cmp);
+        let height = heights[heights.len() / 2];
+        Self { words, height, slope: slope(words, height) }
+    }
+
+    fn write(&self, usual: f32, out: &mut String) {
+        let slope = self.slope.unwrap_or(usual);
+        // The line passes through the middle of the words; the median keeps it there against one odd box.
+        let mut offsets: Vec<f32> =
+            self.words.iter().map(|word| word.middle - slope * center(word)).collect();
+        offsets.sort_by(f32::total_cmp);
+        let offset = offsets[offsets.len() / 2];
+        let strays = |word: &Placed| (word.middle - slope * center(word) - offset).abs() > self.height * 0.75;
+        let odd = self.words.iter().any(strays);
+        if odd {
+            // No line at all (a table read across, a headline in the margin): every word for itself.
+            for word in self.words {
+                run(std::slice::from_ref(word), word.height, 0.0, word.middle, out);
+            }
+        } else {
+            run(self.words, self.height, slope, slope * self.words[0].left + offset, out);
+        }
+    }
+}
+
+fn center(word: &Placed) -> f32 {
+    f32::midpoint(word.left, word.right)
+}
+
+/// How much a line rises by its words' middles, if it is long enough to tell.
+fn slope(words: &[Placed], height: f32) -> Option<f32> {
+    let (first, last) = (words.first()?, words.last()?);
+    if words.len() < 3 || last.right - first.left < height * 12.0 {
+        return None;
+    }
+    let count = words.iter().map(|_| 1.0_f32).sum::<f32>();
+    let (mean_x, mean_y) = (
+        words.iter().map(center).sum::<f32>() / count,
+        words.iter().map(|word| word.middle).sum::<f32>() / count,
+    );
+    let (mut above, mut below) = (0.0, 0.0);
+    for word in words {
+        let x = center(word) - mean_x;
+        above += x * (word.middle - mean_y);
+        below += x * x;
+    }
+    let slope = above / below;
+    // Beyond 20 degrees these are no words of one line.
+    (slope.is_finite() && slope.abs() < 0.36).then_some(if slope.abs() < 0.001 { 0.0 } else { slope })
+}
+
+/// Words one after another on a baseline that starts `middle` high at the first word.
+fn run(words: &[Placed], height: f32, slope: f32, middle: f32, out: &mut String) {
+    let Some(first) = words.first() else { return };
+    let length = slope.hypot(1.0);
+    let (cos, sin) = (1.0 / length, slope / length);
+    // The baseline lies half a height below the middle, less what hangs below it.
+    let drop = height * (0.5 - DESCENT);
+    let (x, y) = (first.left + sin * drop, middle - cos * drop);
+    let _ = writeln!(
+        out,
+        "/Text {} Tf {} {} {} {} {} {} Tm",
+        Short(height),
+        Fine(cos),
+        Fine(sin),
+        Fine(-sin),
+        Fine(cos),
+        Short(x),
+        Short(y)
+    );
+    let mut at = first.left;
+    for (index, word) in words.iter().enumerate() {
+        if index > 0 {
+            let _ = write!(out, "{} 0 Td ", Short((word.left - at) * length));
+            at = word.left;
+        }
+        let count = u32::try_from(word.codes.len()).unwrap_or(u32::MAX);
+        let natural = height * LETTER_WIDTH / 1_000.0 * px(count);
+        let _ = write!(out, "{} Tz", Short((word.right - word.left) * length / natural * 100.0));
+        // The space belongs to the text, so that copying gives words; on the page it has no place of its own.
+        let space = word.space.filter(|_| index + 1 < words.len());
+        let codes: Vec<u16> = word.codes.iter().copied().chain(space).collect();
+        for part in codes.chunks(LETTERS_IN_STRING) {
+            out.push_str(" <");
+            for code in part {
+                let _ = write!(out, "{code:04X}");
+            }
+            out.push_str("> Tj");
+        }
+        out.push('\n');
+    }
+}
+
+/// A number with two digits after the point.
+struct Short(f32);
+/// A number with five digits after the point.
+struct Fine(f32);
+
+impl std::fmt::Display for Short {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(trimmed(&format!("{:.2}", self.0)))
+    }
+}
+
+impl std::fmt::Display for Fine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(trimmed(&format!("{:.5}", self.0)))
+    }
+}
+
+fn trimmed(text: &str) -> &str {
+    match text.trim_end_matches('0').trim_end_matches('.') {
+        "-0" | "" => "0",
+        text => text,
+    }
+}
