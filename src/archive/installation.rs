@@ -92,7 +92,7 @@ pub struct Installation {
     store: Arc<dyn ObjectStore>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    archives: Mutex<BTreeMap<TenantSlug, Arc<Archive>>>,
+    pub(super) archives: Mutex<BTreeMap<TenantSlug, Arc<Archive>>>,
     /// Keeps other processes out as long as this one lives.
     _lock: File,
 }
@@ -170,6 +170,11 @@ impl Installation {
         &self.store
     }
 
+    /// Its settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Its clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
@@ -237,13 +242,19 @@ impl Installation {
         if let Some(archive) = archives.get(tenant) {
             return Ok(archive.clone());
         }
-        let key = Key::new(format!("tenants/{tenant}")).expect("a slug is a safe name");
-        if self.store.size(&key)?.is_none() {
-            return Err(Error::new(Kind::Missing, format!("Den Mandanten „{tenant}“ gibt es nicht.")));
-        }
+        self.require_tenant(tenant)?;
         let archive = Archive::open(self.parts(tenant))?;
         archives.insert(tenant.clone(), archive.clone());
         Ok(archive)
+    }
+
+    /// Insists that there is such a tenant.
+    pub(super) fn require_tenant(&self, tenant: &TenantSlug) -> Result<(), Error> {
+        let key = Key::new(format!("tenants/{tenant}")).expect("a slug is a safe name");
+        match self.store.size(&key)? {
+            Some(_) => Ok(()),
+            None => Err(Error::new(Kind::Missing, format!("Den Mandanten „{tenant}“ gibt es nicht."))),
+        }
     }
 
     /// Makes sure that the local token is good for something: a restored store has no token file.

@@ -1,5 +1,6 @@
 //! The façade: every use case, permissions checked here. Everything below is synchronous.
 
+mod check;
 mod error;
 mod frame;
 mod installation;
@@ -52,6 +53,8 @@ pub(crate) struct OpenParts {
 #[derive(Debug)]
 pub struct Archive {
     slug: TenantSlug,
+    /// Its projections, and what is on the way.
+    directory: PathBuf,
     settings: Settings,
     store: Arc<dyn ObjectStore>,
     layout: Layout,
@@ -84,6 +87,7 @@ impl Archive {
         let stop = Arc::new(AtomicBool::new(false));
         let mut archive = Self {
             slug: parts.slug,
+            directory: parts.directory.clone(),
             settings: parts.settings,
             store: parts.store,
             layout,

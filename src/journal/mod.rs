@@ -3,6 +3,7 @@
 //! A [`Writer`] turns commands into commits; [`Journal`] runs one in a thread behind a bounded queue, so that
 //! commands that wait together share a commit. A [`Reader`] walks commits in order.
 
+pub(crate) mod ahead;
 mod commit;
 mod heads;
 mod layout;

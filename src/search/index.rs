@@ -14,7 +14,7 @@ use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyError, Term}
 use uuid::Uuid;
 
 use super::entry::{DocumentEntry, Indexed, PageEntry, Queued, Room, entries};
-use super::schema::{Fields, tokenizers};
+use super::schema::{Fields, ORDINAL, tokenizers};
 
 /// Blocks of stored text (16 kB each) kept unpacked per segment.
 const STORE_CACHE_BLOCKS: usize = 8;
@@ -413,6 +413,21 @@ impl SearchIndex {
     /// [`IndexError::Read`] when a file cannot be read at all.
     pub fn damaged_files(&self) -> Result<Vec<PathBuf>, IndexError> {
         Ok(self.index.validate_checksum().map_err(IndexError::Read)?.into_iter().collect())
+    }
+
+    /// How many documents are searchable.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError::Read`] when a segment cannot be read.
+    pub fn documents(&self) -> Result<u64, IndexError> {
+        let mut count = 0;
+        for segment in self.reader.searcher().segment_readers() {
+            let ordinals = segment.fast_fields().u64(ORDINAL).map_err(IndexError::Read)?;
+            let firsts = segment.doc_ids_alive().filter(|id| ordinals.first(*id) == Some(0));
+            count += firsts.count() as u64;
+        }
+        Ok(count)
     }
 
     /// Segment files on disk that do not belong to the committed state.

@@ -1,1 +1,0 @@
-//! Prüfung: compares objects, journal and projections.
