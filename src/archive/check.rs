@@ -4,7 +4,7 @@ use super::{Archive, Error, Installation, Kind, Permission, Permit};
 use crate::domain::TenantSlug;
 use crate::journal::Layout;
 use crate::verify::projections::Projections;
-use crate::verify::{self, Progress, Subject, VerifyOptions, VerifyReport};
+use crate::verify::{self, Depth, Progress, Subject, VerifyOptions, VerifyReport};
 use std::sync::PoisonError;
 
 impl Installation {
@@ -79,5 +79,5 @@ fn check(
         let public = "Eine Stichprobe und ein Zeitpunkt lassen sich nicht zugleich angeben.";
         return Err(Error::new(Kind::Invalid, public));
     }
-    Ok(verify::verify(subject, options, progress)?.report)
+    Ok(verify::verify(subject, Depth::Bytes, options, progress)?.report)
 }

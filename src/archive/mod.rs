@@ -1,12 +1,14 @@
 //! The façade: every use case, permissions checked here. Everything below is synchronous.
 
 mod check;
+mod erase;
 mod error;
 mod frame;
 mod installation;
 mod permit;
 mod read;
 mod settings;
+mod sweep;
 mod take;
 
 pub use error::{Error, Kind};

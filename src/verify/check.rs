@@ -1,6 +1,7 @@
 //! Compares what lies in the store with what the journal names: first all payloads, then all objects, each a heap
 //! at a time, so that memory stays the same however many there are.
 
+use super::Depth;
 use super::chain::{Chain, Leaf};
 use super::faults::Faults;
 use super::listing::{Listing, age, digest, number};
@@ -74,6 +75,7 @@ pub(crate) struct Check<'a> {
     pub(crate) head: u64,
     pub(crate) listing: Listing,
     pub(crate) scope: Scope,
+    pub(crate) depth: Depth,
     pub(crate) threads: usize,
     pub(crate) view: Option<View>,
     pub(crate) now: Timestamp,
@@ -392,7 +394,7 @@ impl Check<'_> {
             listed.remove(&(named.owner.id, named.sha256));
             // A sample reads what it chose, below; what a chosen payload names must at least be there.
             let is_chosen = !matches!(self.scope, Scope::Chosen(_));
-            if seen.insert((named.owner.id, named.sha256)) {
+            if self.depth == Depth::Bytes && seen.insert((named.owner.id, named.sha256)) {
                 self.object(&named, is_chosen, &mut buffer)?;
             }
         }

@@ -41,15 +41,25 @@ pub(crate) struct Subject<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// How closely objects are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Every byte is read.
+    Bytes,
+    /// Only who names what: originals and renditions are not opened.
+    Names,
+}
+
 /// A full look at a tenant's objects: the report, and what a clean-up needs to know.
 #[derive(Debug)]
 pub(crate) struct Survey {
     pub(crate) report: VerifyReport,
     /// Names below the tenant's folder that nothing mentions, with the time they were written.
     pub(crate) strays: BTreeMap<String, i64>,
-    pub(crate) erasing: Erasing,
     /// Whether the whole journal could be read.
     pub(crate) legible: bool,
+    /// The newest commit that was looked at.
+    pub(crate) head: u64,
 }
 
 /// Checks a tenant's objects without looking at any projection; `scratch` is a folder for what does not fit into
@@ -67,7 +77,7 @@ pub fn verify_store(
 ) -> Result<VerifyReport, StoreError> {
     let layout = Layout::new(tenant);
     let subject = Subject { store, layout: &layout, projections: Projections::Ignored, scratch, now };
-    Ok(verify(&subject, options, progress)?.report)
+    Ok(verify(&subject, Depth::Bytes, options, progress)?.report)
 }
 
 /// Checks a tenant.
@@ -76,6 +86,7 @@ pub fn verify_store(
 /// When the store as a whole does not answer; everything else is a finding.
 pub(crate) fn verify(
     subject: &Subject<'_>,
+    depth: Depth,
     options: &VerifyOptions,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Survey, StoreError> {
@@ -135,6 +146,7 @@ pub(crate) fn verify(
         head,
         listing,
         scope,
+        depth,
         threads,
         view,
         now: subject.now,
@@ -154,7 +166,7 @@ pub(crate) fn verify(
         documents: AtomicU64::new(0),
     };
     let check::Outcome { strays, documents, legible } = check.run()?;
-    let Check { chain, view, faults, notices, done, bytes, erasing, .. } = check;
+    let Check { chain, view, faults, notices, done, bytes, .. } = check;
     projections::check_places(store, layout, &opened, view.as_ref(), &chain, head, (&faults, &notices))?;
     if is_full {
         let at_head = view.as_ref().is_some_and(|view| view.applied.seq == head);
@@ -172,8 +184,7 @@ pub(crate) fn verify(
         findings: faults.into_list(),
         notices: notices.into_list(),
     };
-    let erasing = erasing.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    Ok(Survey { report, strays, erasing, legible })
+    Ok(Survey { report, strays, legible, head })
 }
 
 struct Notes {
