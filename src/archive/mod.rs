@@ -7,6 +7,7 @@ mod frame;
 mod installation;
 mod permit;
 mod read;
+mod rebuild;
 mod settings;
 mod sweep;
 mod take;
@@ -16,6 +17,7 @@ pub use frame::{NewCaseFile, NewPlanUnit, NewUnit};
 pub use installation::{Installation, NewTenant, Place};
 pub use permit::{Permission, Permit, token_tenant};
 pub use read::{Content, DocumentState, EventView, Health, SearchHit, SearchPage};
+pub use rebuild::RebuildReport;
 pub use settings::Settings;
 
 use crate::catalogue::Catalogue;
@@ -23,7 +25,7 @@ use crate::clock::{Clock, Entropy};
 use crate::digitise::Digitising;
 use crate::domain::TenantSlug;
 use crate::ingest::Intake;
-use crate::journal::{self, Journal, Layout, Parts, Reader};
+use crate::journal::{self, Journal, JournalError, Layout, Parts, Projection as _, Reader};
 use crate::project::Indexer;
 use crate::search::SearchIndex;
 use crate::store::ObjectStore;
@@ -79,12 +81,17 @@ impl Archive {
     /// follows in the background.
     pub(crate) fn open(parts: OpenParts) -> Result<Arc<Self>, Error> {
         make_dir(&parts.directory)?;
+        rebuild::clean(&parts.directory)?;
         let layout = Layout::new(&parts.slug);
         let cache = parts.settings.catalogue_cache_bytes;
         let (catalogue, _) = Catalogue::open_or_reset(&parts.directory.join("catalogue"), cache)?;
         let catalogue = Arc::new(catalogue);
+        let from_nothing = catalogue.applied()?.seq == 0;
         let committed = Arc::new(Wake::default());
         let journal = Self::open_journal(&parts, &layout, &catalogue, &committed)?;
+        // A journal with a gap must not be written on: it seems to end there.
+        let reader = Reader::new(parts.store.clone(), layout.clone());
+        reader.check_end(catalogue.applied()?.seq, from_nothing)?;
         let indexer = Arc::new(Self::open_index(&parts, &layout, &catalogue)?);
         let stop = Arc::new(AtomicBool::new(false));
         let mut archive = Self {
@@ -150,6 +157,12 @@ impl Archive {
         let opened = indexer(index);
         if opened.can_follow()? {
             return Ok(opened);
+        }
+        // It may only be that the catalogue forgot what was touched. An index that has seen more commits than there
+        // are tells of a loss.
+        let applied = catalogue.applied()?.seq;
+        if opened.index.position() > applied {
+            return Err(JournalError::Rollback { seq: applied + 1 }.into());
         }
         tracing::warn!("the search index cannot follow and is built again");
         drop(opened);

@@ -11,6 +11,7 @@ pub mod payload;
 mod projection;
 mod queue;
 mod reader;
+mod replay;
 mod service;
 mod writer;
 
@@ -18,6 +19,7 @@ pub use commit::{Commit, CommitError};
 pub use layout::Layout;
 pub use projection::{Applied, CommitRecord, LeafRecord, Life, Projection, ProjectionError};
 pub use reader::{Commits, JournalError, Reader};
+pub use replay::{ReplayError, replay};
 pub use service::{Journal, Settings, Status};
 pub use writer::{Halt, MAX_EVENTS, Parts, Writer};
 

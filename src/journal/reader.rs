@@ -5,8 +5,9 @@ use super::layout::Layout;
 use super::payload::{self, PayloadError};
 use super::projection::{Applied, CommitRecord, LeafRecord};
 use crate::domain::Digest;
-use crate::domain::event::LeafRange;
-use crate::store::{ObjectStore, StoreError};
+use crate::domain::event::{LeafRange, Recorded};
+use crate::store::{ObjectStore, Prefix, StoreError};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Why the journal cannot be read on. None of these is healed by rebuilding a projection.
@@ -116,6 +117,55 @@ impl Reader {
         }
     }
 
+    /// Checks with a listing that the journal ends after `head`. A gap looks like an end to whoever asks for one
+    /// commit after the other. Listed is only where the next commits would stand, unless `all` is wanted.
+    ///
+    /// # Errors
+    /// [`JournalError::Rollback`] naming the missing commit.
+    pub fn check_end(&self, head: u64, all: bool) -> Result<(), JournalError> {
+        let folder = |seq: u64| self.layout.commit(seq).folder().parse().ok();
+        let folders: Vec<Prefix> = if all {
+            vec![self.layout.prefix("j")]
+        } else {
+            [folder(head + 1), folder(head + 1_001)].into_iter().flatten().collect()
+        };
+        let mut later = false;
+        for folder in folders {
+            self.store.list(&folder, &mut |listed| {
+                let seq = self.layout.local(&listed.key).and_then(Layout::seq_of);
+                later |= seq.is_some_and(|seq| seq > head + 1);
+                if later { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+        }
+        // Another writer may have come by since: then the next commit is there now.
+        if later && self.store.size(&self.layout.commit(head + 1))?.is_none() {
+            return Err(JournalError::Rollback { seq: head + 1 });
+        }
+        Ok(())
+    }
+
+    /// A commit with its payloads, not yet compared with its predecessor; `None` if nothing stands there.
+    pub(super) fn find(&self, seq: u64) -> Result<Option<Found>, JournalError> {
+        let Some((commit, digest)) = self.commit(seq)? else { return Ok(None) };
+        let payloads = commit.leaves.iter().map(|sha256| self.payload(sha256)).collect();
+        Ok(Some(Found { commit, digest, payloads }))
+    }
+
+    /// The events of a payload; `None` if it is not there.
+    fn payload(&self, sha256: &Digest) -> Result<Option<Vec<Recorded>>, JournalError> {
+        let key = self.layout.payload(sha256);
+        let bytes = match self.store.read(&key) {
+            Ok(bytes) => bytes,
+            Err(StoreError::Missing(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if Digest::of(&bytes) != *sha256 {
+            return Err(JournalError::Corrupt { key: key.to_string() });
+        }
+        let events = payload::read(&bytes);
+        events.map(Some).map_err(|source| JournalError::Payload { key: key.to_string(), source })
+    }
+
     /// Everything after `from`, one commit at a time.
     pub fn after(&self, from: Applied) -> Commits {
         Commits { reader: self.clone(), applied: from, erased: None }
@@ -133,6 +183,14 @@ impl Reader {
         }
         Ok(ranges)
     }
+}
+
+/// A commit with what its payloads say.
+#[derive(Debug)]
+pub(super) struct Found {
+    commit: Commit,
+    digest: Digest,
+    payloads: Vec<Result<Option<Vec<Recorded>>, JournalError>>,
 }
 
 /// A walk through the journal.
@@ -155,8 +213,19 @@ impl Commits {
     /// # Errors
     /// [`JournalError`] naming the object.
     pub fn advance(&mut self) -> Result<Option<CommitRecord>, JournalError> {
-        let seq = self.applied.seq + 1;
-        let Some((commit, digest)) = self.reader.commit(seq)? else { return Ok(None) };
+        match self.reader.find(self.applied.seq + 1)? {
+            Some(found) => self.accept(found).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes the commit that was found as the next one.
+    ///
+    /// # Errors
+    /// [`JournalError`] naming the object.
+    pub(super) fn accept(&mut self, found: Found) -> Result<CommitRecord, JournalError> {
+        let Found { commit, digest, payloads } = found;
+        let seq = commit.seq;
         if commit.previous != self.applied.digest {
             return Err(JournalError::Chain { seq, what: "Prüfsumme des Vorgängers" });
         }
@@ -164,47 +233,40 @@ impl Commits {
             return Err(JournalError::Chain { seq, what: "Position" });
         }
         let mut leaves = Vec::with_capacity(commit.leaves.len());
-        for (position, payload) in (commit.first_leaf..).zip(&commit.leaves) {
+        for ((position, payload), events) in (commit.first_leaf..).zip(&commit.leaves).zip(payloads) {
             leaves.push(LeafRecord {
                 position,
                 payload: *payload,
-                events: self.payload(seq, position, payload)?,
+                events: self.events(seq, position, payload, events)?,
             });
         }
         let record =
             CommitRecord { seq, digest, first_leaf: commit.first_leaf, erases: commit.erases, leaves };
         self.applied = record.advance(&self.applied);
-        Ok(Some(record))
+        Ok(record)
     }
 
-    fn payload(
+    /// The events of a leaf, `None` if it is lawfully gone.
+    fn events(
         &mut self,
         seq: u64,
         position: u64,
         sha256: &Digest,
-    ) -> Result<Option<Vec<crate::domain::event::Recorded>>, JournalError> {
+        read: Result<Option<Vec<Recorded>>, JournalError>,
+    ) -> Result<Option<Vec<Recorded>>, JournalError> {
         if self.is_erased(position) {
             return Ok(None);
         }
-        let key = self.reader.layout.payload(sha256);
-        let bytes = match self.reader.store.read(&key) {
-            Ok(bytes) => bytes,
-            Err(StoreError::Missing(_)) => {
-                // Perhaps lawfully gone: a commit further on may allow it. Known from here on for the whole walk.
-                self.erased = Some(self.reader.erased_from(seq)?);
-                if self.is_erased(position) {
-                    return Ok(None);
-                }
-                return Err(JournalError::Lost { key: key.to_string(), position });
+        let events = read?;
+        if events.is_none() {
+            // Perhaps lawfully gone: a commit further on may allow it. Known from here on for the whole walk.
+            self.erased = Some(self.reader.erased_from(seq)?);
+            if !self.is_erased(position) {
+                let key = self.reader.layout.payload(sha256).to_string();
+                return Err(JournalError::Lost { key, position });
             }
-            Err(error) => return Err(error.into()),
-        };
-        if Digest::of(&bytes) != *sha256 {
-            return Err(JournalError::Corrupt { key: key.to_string() });
         }
-        let events =
-            payload::read(&bytes).map_err(|source| JournalError::Payload { key: key.to_string(), source })?;
-        Ok(Some(events))
+        Ok(events)
     }
 
     fn is_erased(&self, position: u64) -> bool {

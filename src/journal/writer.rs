@@ -6,6 +6,7 @@ use super::layout::Layout;
 use super::payload;
 use super::projection::{Applied, CommitRecord, LeafRecord, Projection};
 use super::reader::{JournalError, Reader};
+use super::replay::{ReplayError, replay};
 use super::{AppendError, Command, Receipt};
 use crate::clock::{Clock, Entropy};
 use crate::domain::event::{LeafRange, Recorded};
@@ -129,28 +130,20 @@ impl Writer {
     /// # Errors
     /// When the journal or the projection is broken; nothing is written from then on.
     pub fn catch_up(&mut self) -> Result<u64, AppendError> {
-        const STRIDE: usize = 256;
-        let mut commits = self.reader.after(self.applied.clone());
-        let mut count = 0;
-        loop {
-            let mut stride = Vec::new();
-            while stride.len() < STRIDE {
-                match commits.advance() {
-                    Ok(Some(record)) => stride.push(record),
-                    Ok(None) => break,
-                    Err(JournalError::Store(error)) => return Err(AppendError::Store(Arc::new(error))),
-                    Err(error) => {
-                        self.halted = Some(Halt::Journal);
-                        return Err(error.into());
-                    }
-                }
+        let before = self.applied.seq;
+        let (reader, from) = (&self.reader, self.applied.clone());
+        let caught_up = replay(reader, &*self.parts.projection, from, &mut |applied| self.applied = applied.clone());
+        match caught_up {
+            Ok(()) => Ok(self.applied.seq - before),
+            Err(ReplayError::Journal(JournalError::Store(error))) => Err(AppendError::Store(Arc::new(error))),
+            Err(ReplayError::Journal(error)) => {
+                self.halted = Some(Halt::Journal);
+                Err(error.into())
             }
-            if stride.is_empty() {
-                return Ok(count);
+            Err(ReplayError::Projection(error)) => {
+                self.halted = Some(Halt::Projection);
+                Err(error.into())
             }
-            self.parts.projection.apply(&stride).inspect_err(|_| self.halted = Some(Halt::Projection))?;
-            count += stride.len() as u64;
-            self.applied = commits.applied().clone();
         }
     }
 

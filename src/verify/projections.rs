@@ -267,52 +267,58 @@ pub(crate) fn check_places(
     Ok(())
 }
 
-/// Reads both projections to their ends: every row, every file.
+/// Reads both projections to their ends: every row, every file. `documents` is how many there must be.
 pub(crate) fn check_bytes(opened: &Opened, view: Option<&View>, documents: Option<u64>, faults: &Faults) {
-    if let Some(view) = view {
-        let read = || {
-            view.catalogue.dump(&mut |_, _| {})?;
-            Ok(view.catalogue.summary()?.documents)
-        };
-        match guarded(read) {
-            Ok(count) => {
-                let unmoved =
-                    || guarded(|| Ok(view.catalogue.applied()?.seq == view.applied.seq)).unwrap_or(false);
-                if documents.is_some_and(|documents| documents != count) && unmoved() {
-                    let documents = documents.unwrap_or(0);
-                    faults.push(differs(format!("Der Katalog zählt {count} Dokumente statt {documents}.")));
-                }
-                if let Some(index) = &opened.index
-                    && index.position() == view.applied.seq
-                    && let Ok(found) = index.documents()
-                    && found != count
-                    && unmoved()
-                    && index.position() == view.applied.seq
-                {
-                    let detail = format!(
-                        "Das Suchverzeichnis kennt {found} Dokumente, der Katalog {count}. „eakte rebuild“ baut es neu auf."
-                    );
-                    faults.add(FaultKind::SearchDiffers, SEARCH, detail);
-                }
-            }
-            Err(error) => faults.push(damaged(&error)),
-        }
+    let sound = opened.index.as_deref().filter(|index| check_files(index, faults));
+    let Some(view) = view else { return };
+    let read = || {
+        view.catalogue.dump(&mut |_, _| {})?;
+        Ok(view.catalogue.summary()?.documents)
+    };
+    let count = match guarded(read) {
+        Ok(count) => count,
+        Err(error) => return faults.push(damaged(&error)),
+    };
+    let seq = view.applied.seq;
+    let found = sound.filter(|index| index.position() == seq).map(|index| guarded(|| Ok(index.documents()?)));
+    // Counted while others write, the numbers mean nothing.
+    let unmoved = guarded(|| Ok(view.catalogue.applied()?.seq == seq)).unwrap_or(false)
+        && opened.index.as_ref().is_none_or(|index| index.position() <= seq);
+    if !unmoved {
+        return;
     }
-    if let Some(index) = &opened.index {
-        match index.damaged_files() {
-            Ok(files) => {
-                for file in files {
-                    let name = format!("{SEARCH}/{}", file.display());
-                    let detail =
-                        "Die Datei des Suchverzeichnisses ist beschädigt. „eakte rebuild“ baut es neu auf.";
-                    faults.add(FaultKind::SearchDamaged, name, detail);
-                }
+    if let Some(documents) = documents.filter(|documents| *documents != count) {
+        faults.push(differs(format!("Der Katalog zählt {count} Dokumente statt {documents}.")));
+    }
+    match found {
+        Some(Ok(found)) if found != count => {
+            let detail = format!(
+                "Das Suchverzeichnis kennt {found} Dokumente, der Katalog {count}. „eakte rebuild“ baut es neu auf."
+            );
+            faults.add(FaultKind::SearchDiffers, SEARCH, detail);
+        }
+        Some(Err(_)) => faults.add(FaultKind::SearchDamaged, SEARCH, UNREADABLE),
+        _ => {}
+    }
+}
+
+const UNREADABLE: &str = "Das Suchverzeichnis ist nicht lesbar. „eakte rebuild“ baut es neu auf.";
+
+/// Whether every file of the index matches its checksum.
+fn check_files(index: &SearchIndex, faults: &Faults) -> bool {
+    match guarded(|| Ok(index.damaged_files()?)) {
+        Ok(files) => {
+            for file in &files {
+                let name = format!("{SEARCH}/{}", file.display());
+                let detail = "Die Datei des Suchverzeichnisses ist beschädigt. „eakte rebuild“ baut es neu auf.";
+                faults.add(FaultKind::SearchDamaged, name, detail);
             }
-            Err(error) => {
-                tracing::warn!(%error, "the search index could not be read");
-                let detail = "Das Suchverzeichnis ist nicht lesbar. „eakte rebuild“ baut es neu auf.";
-                faults.add(FaultKind::SearchDamaged, SEARCH, detail);
-            }
+            files.is_empty()
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the search index could not be read");
+            faults.add(FaultKind::SearchDamaged, SEARCH, UNREADABLE);
+            false
         }
     }
 }

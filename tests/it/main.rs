@@ -3,6 +3,7 @@
 
 mod damage;
 mod faults;
+mod rebuild;
 mod simulation;
 mod smoke;
 mod support;
