@@ -228,6 +228,7 @@ mod tests {
     use crate::domain::text::Line;
     use crate::domain::{Digest, DocumentId, TenantSlug};
     use crate::ingest::{Declared, Outcome};
+    use crate::store::{BucketConfig, StoreLocation};
     use crate::verify::{FaultKind, VerifyOptions, VerifyReport};
     use jiff::Timestamp;
     use std::path::Path;
@@ -391,5 +392,28 @@ mod tests {
         assert_eq!(town.installation.sweep(&slug(), in_days(8)).unwrap(), 1);
         assert!(!is_there());
         assert_eq!(town.verify().findings, []);
+    }
+
+    #[test]
+    fn what_is_destroyed_disappears_from_the_backup_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let town = create(folder.path());
+        let (gone, _) = (town.receive("Vertraulich"), town.receive("Bleibt"));
+        let to = StoreLocation::Directory(folder.path().join("sicherung"));
+        let bucket = BucketConfig::default();
+        let save = || crate::backup::backup(&town.installation, None, &to, &bucket, &|_| {}).unwrap();
+        assert_eq!(save().tenants[0].removed, 0);
+        town.archive.permit_erasure(by_us(), &[gone.into()]).unwrap();
+        let report = save();
+        assert_eq!((report.tenants[0].removed, report.is_complete()), (2, true), "permitted is enough");
+        town.archive.finish_erasures().unwrap();
+        assert_eq!((save().tenants[0].removed, save().is_complete()), (0, true));
+        let place = Place::directory(&folder.path().join("neu"));
+        let (clock, entropy) = (Arc::new(Noon), Arc::new(SystemEntropy));
+        let target = crate::backup::Target { place, settings: settings(), clock, entropy };
+        let restored = crate::backup::restore(&to, &bucket, None, &target, &|_| {}).unwrap();
+        assert!(restored.is_complete(), "{restored:?}");
+        let archive = restored.installation.archive(&slug()).unwrap();
+        assert!(archive.catalogue().document(gone).unwrap().is_none());
     }
 }

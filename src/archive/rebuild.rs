@@ -49,7 +49,8 @@ impl Installation {
             && let Err(archive) = Arc::try_unwrap(archive)
         {
             archives.insert(tenant.clone(), archive);
-            let public = format!("Der Mandant „{tenant}“ wird gerade benutzt; bitte später erneut versuchen.");
+            let public =
+                format!("Der Mandant „{tenant}“ wird gerade benutzt; bitte später erneut versuchen.");
             return Err(Error::new(Kind::Conflict, public));
         }
         let directory = self.place().tenant_dir(tenant);

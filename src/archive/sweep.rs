@@ -19,14 +19,17 @@ const KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 const NAMES_AT_ONCE: usize = 2_000;
 
 impl Installation {
-    /// Removes what nothing names for seven days, and what lies under the name of a destroyed owner. A commit names
-    /// the objects first. Says how many were removed. Called at start and daily.
+    /// Completes erasures that were cut off, then removes what nothing names for seven days, and what lies under the
+    /// name of a destroyed owner. A commit names the objects first. Says how many were removed. Called at start and
+    /// daily.
     ///
     /// # Errors
     /// [`Kind::Damaged`] when the journal cannot be read as a whole: then nobody knows what is named, and nothing
     /// is removed.
     pub fn sweep(&self, tenant: &TenantSlug, now: Timestamp) -> Result<u64, Error> {
-        self.archive(tenant)?.sweep(now)
+        let archive = self.archive(tenant)?;
+        archive.finish_erasures()?;
+        archive.sweep(now)
     }
 }
 

@@ -132,7 +132,8 @@ impl Writer {
     pub fn catch_up(&mut self) -> Result<u64, AppendError> {
         let before = self.applied.seq;
         let (reader, from) = (&self.reader, self.applied.clone());
-        let caught_up = replay(reader, &*self.parts.projection, from, &mut |applied| self.applied = applied.clone());
+        let caught_up =
+            replay(reader, &*self.parts.projection, from, &mut |applied| self.applied = applied.clone());
         match caught_up {
             Ok(()) => Ok(self.applied.seq - before),
             Err(ReplayError::Journal(JournalError::Store(error))) => Err(AppendError::Store(Arc::new(error))),

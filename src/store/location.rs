@@ -139,14 +139,24 @@ pub fn open_store(location: &StoreLocation, bucket: &BucketConfig) -> Result<Ope
 /// What kept us from writing.
 pub fn mark(store: &dyn ObjectStore, created_at: Timestamp) -> Result<Option<Marker>, StoreError> {
     let marker = Marker { id: Uuid::now_v7(), created_at };
-    let row = MarkerRow { format: FORMAT.to_owned(), id: marker.id.hyphenated().to_string(), created_at };
-    let mut bytes =
-        serde_json::to_vec(&row).map_err(|error| StoreError::io("schreiben", MARKER, error.into()))?;
-    bytes.push(b'\n');
-    Ok(match store.create(&marker_key(), bytes.into())? {
+    Ok(match mark_as(store, &marker)? {
         Created::Created => Some(marker),
         Created::Exists => None,
     })
+}
+
+/// Makes any store the one that this marker names: a restored store takes up the life of the one that was saved.
+///
+/// # Errors
+///
+/// What kept us from writing.
+pub fn mark_as(store: &dyn ObjectStore, marker: &Marker) -> Result<Created, StoreError> {
+    let (id, created_at) = (marker.id.hyphenated().to_string(), marker.created_at);
+    let row = MarkerRow { format: FORMAT.to_owned(), id, created_at };
+    let mut bytes =
+        serde_json::to_vec(&row).map_err(|error| StoreError::io("schreiben", MARKER, error.into()))?;
+    bytes.push(b'\n');
+    store.create(&marker_key(), bytes.into())
 }
 
 /// Reads the marker; `place` is for the error's text.

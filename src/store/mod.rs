@@ -44,7 +44,9 @@ pub use disk::Disk;
 pub use durable::{Syncs, SystemSyncs};
 pub use error::{Cause, StoreError};
 pub use key::{InvalidKey, Key, Prefix};
-pub use location::{MARKER, Marker, OpenStore, StoreLocation, create_store, mark, open_store, read_marker};
+pub use location::{
+    MARKER, Marker, OpenStore, StoreLocation, create_store, mark, mark_as, open_store, read_marker,
+};
 pub use memory::Memory;
 pub use staging::{Staged, Staging};
 

@@ -6,7 +6,7 @@ use crate::domain::digest::Hasher;
 use crate::domain::event::LeafRange;
 use crate::domain::{Digest, object};
 use crate::journal::{Commit, Layout, ahead};
-use crate::store::{Bytes, Created, ObjectStore, StoreError};
+use crate::store::{Bytes, ObjectStore, StoreError};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -102,10 +102,6 @@ pub(crate) trait Listener {
     fn leaf(&mut self, leaf: Leaf) -> Result<(), StoreError>;
     /// A fault.
     fn fault(&mut self, fault: Fault);
-    /// A commit as it was read.
-    fn commit(&mut self, _seq: u64, _bytes: &Bytes) -> Result<(), StoreError> {
-        Ok(())
-    }
 }
 
 /// Walks the chain from the first commit to `head`.
@@ -199,7 +195,6 @@ impl<'a> Walk<'a> {
             }
             Err(error) => return Err(error),
         };
-        self.listener.commit(seq, &bytes)?;
         self.chain.bytes += bytes.len() as u64;
         self.chain.commits += 1;
         let commit = match Commit::parse(&bytes) {
@@ -310,22 +305,6 @@ fn join(left: &Digest, right: &Digest) -> Digest {
     hasher.update(left.as_bytes());
     hasher.update(right.as_bytes());
     hasher.finish()
-}
-
-/// Writes an object only if its name is free, for stores that copy commits; true when it stands there afterwards
-/// with these bytes.
-///
-/// # Errors
-/// When the store does not answer.
-pub(crate) fn create_same(
-    store: &dyn ObjectStore,
-    key: &crate::store::Key,
-    bytes: &Bytes,
-) -> Result<bool, StoreError> {
-    match store.create(key, bytes.clone())? {
-        Created::Created => Ok(true),
-        Created::Exists => Ok(store.read(key)? == *bytes),
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 pub(crate) mod chain;
 pub(crate) mod check;
-mod faults;
+pub(crate) mod faults;
 pub(crate) mod listing;
 pub(crate) mod projections;
 mod report;

@@ -310,7 +310,8 @@ fn check_files(index: &SearchIndex, faults: &Faults) -> bool {
         Ok(files) => {
             for file in &files {
                 let name = format!("{SEARCH}/{}", file.display());
-                let detail = "Die Datei des Suchverzeichnisses ist beschädigt. „eakte rebuild“ baut es neu auf.";
+                let detail =
+                    "Die Datei des Suchverzeichnisses ist beschädigt. „eakte rebuild“ baut es neu auf.";
                 faults.add(FaultKind::SearchDamaged, name, detail);
             }
             files.is_empty()

@@ -1,1 +1,0 @@
-//! Sicherung: copies of the store, and the way back.
