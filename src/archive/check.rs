@@ -22,9 +22,10 @@ impl Installation {
     ) -> Result<VerifyReport, Error> {
         self.require_tenant(tenant)?;
         // The lock is held while a closed archive is checked: it must not be opened meanwhile.
-        let archives = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(archive) = archives.get(tenant).cloned() {
-            drop(archives);
+        let slot = self.slot(tenant);
+        let open = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(archive) = open.clone() {
+            drop(open);
             return archive.check(options, progress);
         }
         let directory = self.place().tenant_dir(tenant);

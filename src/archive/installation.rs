@@ -84,6 +84,10 @@ pub struct NewTenant {
     pub reference_template: Template,
 }
 
+/// A tenant's place among the open ones. It has its own lock: opening one tenant may take long and keeps nobody
+/// from the others.
+type Slot = Arc<Mutex<Option<Arc<Archive>>>>;
+
 /// An installation, open.
 #[derive(Debug)]
 pub struct Installation {
@@ -92,7 +96,7 @@ pub struct Installation {
     store: Arc<dyn ObjectStore>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    pub(super) archives: Mutex<BTreeMap<TenantSlug, Arc<Archive>>>,
+    archives: Mutex<BTreeMap<TenantSlug, Slot>>,
     /// Keeps other processes out as long as this one lives.
     _lock: File,
 }
@@ -229,7 +233,7 @@ impl Installation {
         match self.store.create(&key, format!("{}\n", new.slug).into())? {
             Created::Created | Created::Exists => {}
         }
-        self.archives.lock().unwrap_or_else(PoisonError::into_inner).insert(new.slug.clone(), archive);
+        *self.slot(&new.slug).lock().unwrap_or_else(PoisonError::into_inner) = Some(archive);
         Ok(token)
     }
 
@@ -238,13 +242,17 @@ impl Installation {
     /// # Errors
     /// [`Kind::Missing`] when there is no such tenant.
     pub fn archive(&self, tenant: &TenantSlug) -> Result<Arc<Archive>, Error> {
-        let mut archives = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(archive) = archives.get(tenant) {
+        let known = self.archives.lock().unwrap_or_else(PoisonError::into_inner).contains_key(tenant);
+        if !known {
+            self.require_tenant(tenant)?;
+        }
+        let slot = self.slot(tenant);
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(archive) = &*slot {
             return Ok(archive.clone());
         }
-        self.require_tenant(tenant)?;
         let archive = Archive::open(self.parts(tenant))?;
-        archives.insert(tenant.clone(), archive.clone());
+        *slot = Some(archive.clone());
         Ok(archive)
     }
 
@@ -255,6 +263,19 @@ impl Installation {
             Some(_) => Ok(()),
             None => Err(Error::new(Kind::Missing, format!("Den Mandanten „{tenant}“ gibt es nicht."))),
         }
+    }
+
+    /// The archives that are open now, by tenant. One that is just being opened is left out.
+    pub fn open_archives(&self) -> Vec<Arc<Archive>> {
+        let slots: Vec<Slot> =
+            self.archives.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        slots.iter().filter_map(|slot| slot.try_lock().ok()?.clone()).collect()
+    }
+
+    /// Where a tenant's archive is kept once it is open. Whoever holds its lock keeps others from opening it.
+    pub(super) fn slot(&self, tenant: &TenantSlug) -> Slot {
+        let mut archives = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
+        archives.entry(tenant.clone()).or_default().clone()
     }
 
     /// Makes sure that the local token is good for something: a restored store has no token file.

@@ -44,11 +44,12 @@ impl Installation {
     ) -> Result<RebuildReport, Error> {
         self.require_tenant(tenant)?;
         // Held until the end: nobody opens what is being replaced.
-        let mut archives = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(archive) = archives.remove(tenant)
+        let slot = self.slot(tenant);
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(archive) = slot.take()
             && let Err(archive) = Arc::try_unwrap(archive)
         {
-            archives.insert(tenant.clone(), archive);
+            *slot = Some(archive);
             let public =
                 format!("Der Mandant „{tenant}“ wird gerade benutzt; bitte später erneut versuchen.");
             return Err(Error::new(Kind::Conflict, public));
