@@ -8,7 +8,7 @@ use crate::domain::document::Arrival;
 use crate::domain::event::Context;
 use crate::domain::guard::Guard;
 use crate::domain::{BatchId, CaseFileId};
-use crate::ingest::{self, BatchFacts, Declared, Entry, FileReport, Outcome, RunReport};
+use crate::ingest::{self, BatchFacts, Declared, Entry, FileReport, FileStatus, Outcome, RunReport};
 use crate::journal::{AppendError, Command, Projection as _};
 use std::io::Read;
 use std::sync::atomic::AtomicBool;
@@ -28,6 +28,25 @@ impl Archive {
     ) -> Result<Outcome, Error> {
         permit.require(Permission::Ingest)?;
         Ok(self.intake().receive(&permit.context(), arrival, target, &[], body, declared)?)
+    }
+
+    /// Takes one uploaded file into an open batch and writes its line; see [`ingest::receive_in_batch`].
+    ///
+    /// # Errors
+    /// [`Kind::Missing`] when there is no such batch, [`Kind::Conflict`] when it is closed.
+    pub fn receive_in_batch(
+        &self,
+        permit: &Permit,
+        batch: BatchId,
+        arrival: &Arrival,
+        target: Option<CaseFileId>,
+        body: &mut dyn Read,
+        declared: &Declared,
+    ) -> Result<FileStatus, Error> {
+        permit.require(Permission::Ingest)?;
+        self.catalogue.batch(batch)?.ok_or_else(|| Error::missing("Die Charge"))?;
+        let context = permit.context();
+        Ok(ingest::receive_in_batch(&self.intake(), &context, batch, arrival, target, body, declared)?)
     }
 
     /// Takes many files in as one batch; see [`ingest::run`].

@@ -56,6 +56,17 @@ impl<'a> OpenBatch<'a> {
         Ok(Self { intake, context, facts, closed, state })
     }
 
+    /// A batch that is known and open.
+    pub(super) fn resume(
+        intake: &'a Intake,
+        context: &'a Context,
+        facts: &'a BatchFacts,
+        id: BatchId,
+    ) -> Self {
+        let state = Mutex::new(State { id: Some(id), rejected: Vec::new() });
+        Self { intake, context, facts, closed: Vec::new(), state }
+    }
+
     /// The batch's id, if it has been opened.
     pub(super) fn opened(&self) -> Option<BatchId> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).id

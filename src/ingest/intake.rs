@@ -229,13 +229,15 @@ impl Intake {
             }
             let (case_file, guard) = self.target(target)?;
             let arrival = Arrival { batch: batch()?.or(arrival.batch), ..arrival.clone() };
+            let batch_guard = arrival.batch.map(|batch| self.batch_guard(batch)).transpose()?;
             let id = DocumentId::from_uuid(new_id(&*self.clock, &*self.entropy));
             let original = ObjectRef { name: arrival.source_name.clone(), sha256, size, enc: Encoding::None };
             let new = arrival.decide(id, case_file.as_ref(), original, &media_type, all_findings.clone())?;
             let key = self.layout.object(id.into(), &sha256);
             self.store.publish(&received.staged, &key)?;
             // The object has its name, nothing in the journal has. A crash here leaves an unreferenced object.
-            let decision = Decision { guards: guard.into_iter().collect(), events: vec![new] };
+            let guards = guard.into_iter().chain(batch_guard).collect();
+            let decision = Decision { guards, events: vec![new] };
             match self.journal.append(Command::record(context.clone(), decision)) {
                 Ok(receipt) => {
                     let position = receipt.position(id).unwrap_or_default();
@@ -259,6 +261,16 @@ impl Intake {
             }
         }
         Err(AppendError::Busy.into())
+    }
+
+    /// The guard that the batch is still open when the document is recorded: what comes later would not be in the
+    /// counts that the batch was closed with.
+    fn batch_guard(&self, batch: BatchId) -> Result<Guard, IntakeError> {
+        let life = self.catalogue.life(batch.into())?.unwrap_or_default();
+        if self.catalogue.batch(batch)?.is_none_or(|row| row.closed.is_some()) {
+            return Err(Refusal::BatchClosed.into());
+        }
+        Ok(Guard::Epoch(batch.into(), life.epoch))
     }
 
     /// The case file with the guard that it has not moved on since.

@@ -5,9 +5,11 @@ mod identify;
 mod intake;
 mod run;
 mod source;
+mod upload;
 
 pub use batch::BatchFacts;
 pub use identify::identify;
 pub use intake::{Accepted, Declared, Intake, IntakeError, Outcome};
 pub use run::{Entry, FileReport, FileStatus, RunError, RunReport, run};
 pub use source::{Found, Walk, shown_path};
+pub use upload::receive_in_batch;
