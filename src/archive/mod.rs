@@ -8,6 +8,7 @@ mod installation;
 mod permit;
 mod read;
 mod rebuild;
+mod receipt;
 mod settings;
 mod sweep;
 mod take;
@@ -18,6 +19,7 @@ pub use installation::{Installation, NewTenant, Place};
 pub use permit::{Permission, Permit, token_tenant};
 pub use read::{Content, DocumentState, EventView, Health, SearchHit, SearchPage};
 pub use rebuild::RebuildReport;
+pub use receipt::ReceiptView;
 pub use settings::Settings;
 
 use crate::catalogue::Catalogue;

@@ -6,6 +6,7 @@ use crate::catalogue::{
 };
 use crate::domain::event::Recorded;
 use crate::domain::finding::Finding;
+use crate::domain::guard::UniqueKey;
 use crate::domain::{
     BatchId, CaseFileId, Digest, DocumentId, EntityId, ObjectRef, PlanUnitId, UnitId, object,
 };
@@ -65,6 +66,18 @@ pub struct EventView {
     pub payload: Digest,
     /// The event.
     pub recorded: Recorded,
+}
+
+impl EventView {
+    /// What kind of event it is, such as `document.received`.
+    pub fn kind(&self) -> &'static str {
+        payload::name(&self.recorded.event)
+    }
+
+    /// Its data as they are stored.
+    pub fn data(&self) -> serde_json::Value {
+        payload::data(&self.recorded.event)
+    }
 }
 
 /// A found document.
@@ -386,6 +399,16 @@ impl Archive {
     pub fn batch(&self, permit: &Permit, id: BatchId) -> Result<BatchRow, Error> {
         permit.require(Permission::Ingest).or_else(|_| permit.require(Permission::Read))?;
         self.catalogue.batch(id)?.ok_or_else(|| Error::missing("Die Charge"))
+    }
+
+    /// The batch of this name.
+    ///
+    /// # Errors
+    /// When the catalogue is broken.
+    pub fn batch_named(&self, permit: &Permit, name: &str) -> Result<Option<BatchId>, Error> {
+        permit.require(Permission::Ingest).or_else(|_| permit.require(Permission::Read))?;
+        let owner = self.catalogue.owner(&UniqueKey::batch(name))?;
+        Ok(owner.map(|owner| BatchId::from_uuid(owner.id)))
     }
 
     /// Batches in order of their opening.
