@@ -6,6 +6,7 @@ use crate::domain::batch::Batch;
 use crate::domain::decision::Decision;
 use crate::domain::document::Arrival;
 use crate::domain::event::Context;
+use crate::domain::finding::Finding;
 use crate::domain::guard::Guard;
 use crate::domain::{BatchId, CaseFileId};
 use crate::ingest::{self, BatchFacts, Declared, Entry, FileReport, FileStatus, Outcome, RunReport};
@@ -30,6 +31,7 @@ impl Archive {
         Ok(self.intake().receive(&permit.context(), arrival, target, &[], body, declared)?)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the arguments of `receive` and the batch")]
     /// Takes one uploaded file into an open batch and writes its line; see [`ingest::receive_in_batch`].
     ///
     /// # Errors
@@ -40,13 +42,23 @@ impl Archive {
         batch: BatchId,
         arrival: &Arrival,
         target: Option<CaseFileId>,
+        findings: &[Finding],
         body: &mut dyn Read,
         declared: &Declared,
     ) -> Result<FileStatus, Error> {
         permit.require(Permission::Ingest)?;
         self.catalogue.batch(batch)?.ok_or_else(|| Error::missing("Die Charge"))?;
         let context = permit.context();
-        Ok(ingest::receive_in_batch(&self.intake(), &context, batch, arrival, target, body, declared)?)
+        Ok(ingest::receive_in_batch(
+            &self.intake(),
+            &context,
+            batch,
+            arrival,
+            target,
+            findings,
+            body,
+            declared,
+        )?)
     }
 
     /// Takes many files in as one batch; see [`ingest::run`].

@@ -10,6 +10,7 @@ use crate::domain::finding::{Finding, FindingCode};
 use crate::domain::{BatchId, CaseFileId};
 use std::io::Read;
 
+#[expect(clippy::too_many_arguments, reason = "the arguments of `Intake::receive` and the batch")]
 /// Takes one file into an open batch and writes its line. What its case file does not take waits in the inbox
 /// with a finding, as in a run.
 ///
@@ -21,6 +22,7 @@ pub fn receive_in_batch(
     batch: BatchId,
     arrival: &Arrival,
     target: Option<CaseFileId>,
+    findings: &[Finding],
     body: &mut dyn Read,
     declared: &Declared,
 ) -> Result<FileStatus, IntakeError> {
@@ -35,7 +37,7 @@ pub fn receive_in_batch(
         lines.pause()?;
         Ok(FileStatus::Rejected(rejection, detail))
     };
-    let (mut target, mut findings) = (target, Vec::new());
+    let (mut target, mut findings) = (target, findings.to_vec());
     match intake.check(&arrival, target) {
         Ok(None) => {}
         Ok(Some(rejection)) => return reject(rejection, None, None),

@@ -1,0 +1,319 @@
+//! `/documents`: single uploads, lists, lookups.
+
+use super::auth::Caller;
+use super::bulk::{Parts, is_multipart};
+use super::extract::{Id, Json, Query, cursor, idempotency_key, limit};
+use super::fields::{Announced, DocumentFacts};
+use super::rows::{Document, Page, Receipt, StoredEvent, Version};
+use super::upload::{drain, read_stream};
+use super::{Api, Problem, digest_header};
+use crate::archive::{Archive, Error, Permission, Permit};
+use crate::domain::codes::Rejection;
+use crate::domain::{CaseFileId, Digest, DocumentId};
+use crate::ingest::{FileStatus, Outcome};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use std::io::Read;
+use utoipa::IntoParams;
+
+/// What an upload became: a receipt, or why it was not stored.
+type Taken = Result<Receipt, (Rejection, Option<String>)>;
+
+/// Ein Dokument einliefern
+///
+/// Der Inhalt ist der Körper der Anfrage, die Angaben stehen in der Adresse; oder `multipart/form-data` mit einem
+/// Teil `metadata` (JSON) und danach einem Teil `file`. Steht die Antwort 201 da, ist das Dokument dauerhaft
+/// gespeichert. Nach 503 „Ausgang unbekannt“ ist eine Wiederholung mit demselben `Idempotency-Key` gefahrlos.
+#[utoipa::path(
+    post, path = "/documents", tag = "Dokumente", operation_id = "createDocument",
+    params(
+        DocumentFacts,
+        ("Idempotency-Key" = Option<String>, Header, description = "Schlüssel, unter dem die Anfrage wiederholt werden darf"),
+        ("Repr-Digest" = Option<String>, Header, description = "Angekündigte Prüfsumme: `sha-256=:…:` (auch `Content-Digest`)"),
+        ("Content-Length" = Option<u64>, Header, description = "Angekündigte Länge"),
+    ),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses(
+        (status = 201, description = "Neues Dokument, dauerhaft gespeichert", body = Receipt, headers(("Location" = String))),
+        (status = 200, description = "Dieselben Bytes liegen schon in dieser Akte", body = Receipt, headers(("Location" = String))),
+        (status = 409, description = "Der Schlüssel wurde für einen anderen Inhalt benutzt, oder die Akte ist geschlossen", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Nicht gespeichert; `reason` nennt den Grund", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn create(
+    State(api): State<Api>,
+    caller: Caller,
+    Query(facts): Query<DocumentFacts>,
+    request: Request,
+) -> Result<Response, Problem> {
+    caller.permit.require(Permission::Ingest)?;
+    let key = idempotency_key(request.headers())?;
+    let digest = digest_header::declared(request.headers())?;
+    refuse_encodings(request.headers())?;
+    if is_multipart(request.headers()) {
+        let mut parts = Parts::begin(&api, request)?;
+        let mut part =
+            parts.next_file().await?.ok_or_else(|| Problem::malformed("Der Teil „file“ fehlt."))?;
+        let facts = part.facts.take().map_or(Ok(facts), Ok::<_, Problem>)?;
+        let announced = facts.parse(part.name.as_deref(), key)?;
+        return take(&api, &caller, announced, &mut part).await;
+    }
+    let size = content_length(request.headers());
+    if let Some(size) = size.filter(|size| *size > api.max_file_bytes(&caller)) {
+        let detail = format!("{size} Byte");
+        return Err(Problem::rejected(Rejection::TooLarge, Some(detail)));
+    }
+    let mut announced = facts.parse(None, key)?;
+    if digest.is_some_and(|digest| announced.declared.sha256.is_some_and(|known| known != digest)) {
+        return Err(Problem::malformed("Die angekündigten Prüfsummen widersprechen sich."));
+    }
+    announced.declared.sha256 = announced.declared.sha256.or(digest);
+    announced.declared.size = announced.declared.size.or(size);
+    let mut stream = request.into_body().into_data_stream();
+    take(&api, &caller, announced, &mut stream).await
+}
+
+impl Api {
+    pub(super) fn max_file_bytes(&self, caller: &Caller) -> u64 {
+        caller.archive.settings().max_file_bytes
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Bytes are stored as they come: a packed body would be stored packed, which nobody wants.
+fn refuse_encodings(headers: &HeaderMap) -> Result<(), Problem> {
+    let encoding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+    match encoding {
+        None | Some("identity") => Ok(()),
+        Some(_) => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Der Inhalt muss ohne Content-Encoding übertragen werden.",
+        )),
+    }
+}
+
+async fn take<S, E>(
+    api: &Api,
+    caller: &Caller,
+    announced: Announced,
+    stream: &mut S,
+) -> Result<Response, Problem>
+where
+    S: futures_util::Stream<Item = Result<axum::body::Bytes, E>> + Unpin,
+{
+    let room = api.0.pools.uploads.room(api.0.limits.upload_patience).await?;
+    let who = caller.clone();
+    let taken =
+        read_stream(api, room, stream, move |body| receive(&who.archive, &who.permit, announced, body));
+    let taken = taken.await;
+    let unread = match &taken {
+        Ok(taken) => taken.is_err(),
+        Err(problem) => !matches!(problem.status, 400 | 408),
+    };
+    if unread {
+        drain(stream).await;
+    }
+    answer(api, taken?)
+}
+
+/// The answer to an upload that reached its end.
+pub(super) fn answer(api: &Api, taken: Taken) -> Result<Response, Problem> {
+    let receipt = match taken {
+        Ok(receipt) => receipt,
+        Err((rejection, detail)) => {
+            api.0.metrics.file("rejected", 0);
+            return Err(Problem::rejected(rejection, detail));
+        }
+    };
+    let is_new = receipt.status == "received";
+    api.0.metrics.file(if is_new { "received" } else { "duplicate" }, receipt.bytes);
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let location = format!("/api/v1/documents/{}", receipt.document_id);
+    let location = HeaderValue::try_from(location).map_err(|error| Problem::malformed(error.to_string()))?;
+    Ok((status, [(header::LOCATION, location)], axum::Json(receipt)).into_response())
+}
+
+/// Takes one announced file in, wherever its bytes come from.
+pub(super) fn receive(
+    archive: &Archive,
+    permit: &Permit,
+    mut announced: Announced,
+    body: &mut dyn Read,
+) -> Result<Taken, Error> {
+    let target = announced.resolve(archive, permit)?.ok_or_else(|| Error::missing("Die Akte"))?;
+    let (arrival, declared) = (&announced.arrival, &announced.declared);
+    let outcome = if let Some(batch) = arrival.batch {
+        match archive.receive_in_batch(permit, batch, arrival, target, &[], body, declared)? {
+            FileStatus::Received(accepted) => Outcome::Received(accepted),
+            FileStatus::Duplicate(accepted) => Outcome::Duplicate(accepted),
+            FileStatus::Rejected(rejection, detail) => Outcome::Rejected { rejection, size: None, detail },
+            FileStatus::Failed(detail) => return Err(Error::new(crate::archive::Kind::Unavailable, detail)),
+        }
+    } else {
+        archive.receive(permit, arrival, target, body, declared)?
+    };
+    let (status, accepted) = match outcome {
+        Outcome::Rejected { rejection, detail, .. } => return Ok(Err((rejection, detail))),
+        Outcome::Received(accepted) => ("received", accepted),
+        Outcome::Duplicate(accepted) => ("duplicate", accepted),
+    };
+    let mut receipt = Receipt::accepted(status, &accepted);
+    // From here on everything is safe: what cannot be told now must not look like a failure.
+    if let Ok(views) = archive.receipts(permit, accepted.document)
+        && let Some(view) = views.first()
+    {
+        receipt.leaf = Some(view.leaf().trim_end().to_owned());
+        receipt.payload = Some(view.payload_name());
+    }
+    if status == "duplicate" {
+        let place = if target.is_some() { "in dieser Akte" } else { "im Posteingang" };
+        receipt.note = Some(format!("Dieselben Bytes lagen schon {place}; es wurde nichts hinzugefügt."));
+    } else if permit.require(Permission::Read).is_ok()
+        && let Ok(others) = archive.documents_by_digest(permit, &accepted.sha256)
+    {
+        let others = others.iter().filter(|other| other.id != accepted.document);
+        receipt.same_bytes = others.take(10).map(|other| other.id.to_string()).collect();
+        if !receipt.same_bytes.is_empty() {
+            receipt.note = Some("Dieselben Bytes gibt es auch in anderen Dokumenten.".to_owned());
+        }
+    }
+    Ok(Ok(receipt))
+}
+
+/// Which documents are asked for.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DocumentFilter {
+    /// Höchstzahl der Einträge, 1 bis 200; fehlt sie, 50.
+    limit: Option<usize>,
+    /// Seitenzeiger aus `next` der vorigen Antwort.
+    cursor: Option<String>,
+    /// Nur Dokumente dieser Akte (Kennung, Aktenzeichen oder altes Zeichen).
+    case_file: Option<String>,
+    /// `true`: nur Dokumente im Posteingang.
+    inbox: Option<bool>,
+    /// Nur Dokumente mit dieser SHA-256 (ohne Seiten).
+    digest: Option<String>,
+}
+
+/// Dokumente auflisten
+///
+/// In der Reihenfolge ihres Eingangs; höchstens eines von `case_file`, `inbox` und `digest`.
+#[utoipa::path(
+    get, path = "/documents", tag = "Dokumente", operation_id = "listDocuments", params(DocumentFilter),
+    responses((status = 200, description = "Ein Teil der Liste", body = Page<Document>))
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Query(filter): Query<DocumentFilter>,
+) -> Result<Json<Page<Document>>, Problem> {
+    let limit = limit(filter.limit)?;
+    let from = cursor(filter.cursor.as_deref())?;
+    let inbox = filter.inbox.unwrap_or(false);
+    if usize::from(filter.case_file.is_some()) + usize::from(inbox) + usize::from(filter.digest.is_some()) > 1
+    {
+        return Err(Problem::malformed("Bitte nur eines von case_file, inbox und digest angeben."));
+    }
+    if let Some(digest) = filter.digest {
+        let digest: Digest =
+            digest.parse().map_err(|error| Problem::malformed(format!("digest: {error}")))?;
+        let states = api.read(&caller, move |archive, permit| archive.documents_by_digest(permit, &digest));
+        let items = states.await?.iter().map(Document::from).collect();
+        return Ok(Json(Page { items, next: None }));
+    }
+    let page = api.read(&caller, move |archive, permit| match filter.case_file {
+        Some(text) => {
+            let id = archive.find_case_file(permit, &text)?.ok_or_else(|| Error::missing("Die Akte"))?;
+            archive.documents_of(permit, Some(id), from.as_ref(), limit)
+        }
+        None if inbox => archive.documents_of(permit, None, from.as_ref(), limit),
+        None => archive.documents(permit, from.as_ref(), limit),
+    });
+    Ok(Json(Page::of(page.await?, |state| Document::from(&state))))
+}
+
+/// Dokumente einer Akte auflisten
+#[utoipa::path(
+    get, path = "/case-files/{id}/documents", tag = "Akten", operation_id = "listCaseFileDocuments",
+    params(("id" = String, Path, description = "Kennung der Akte"), super::extract::Paging),
+    responses((status = 200, description = "Ein Teil der Liste", body = Page<Document>))
+)]
+pub(super) async fn list_of_case_file(
+    State(api): State<Api>,
+    caller: Caller,
+    Id(id): Id<CaseFileId>,
+    Query(paging): Query<super::extract::Paging>,
+) -> Result<Json<Page<Document>>, Problem> {
+    let (limit, from) = paging.parse()?;
+    let page = api
+        .read(&caller, move |archive, permit| archive.documents_of(permit, Some(id), from.as_ref(), limit));
+    Ok(Json(Page::of(page.await?, |state| Document::from(&state))))
+}
+
+/// Ein Dokument ansehen
+#[utoipa::path(
+    get, path = "/documents/{id}", tag = "Dokumente", operation_id = "getDocument",
+    params(
+        ("id" = String, Path, description = "Kennung"),
+        ("If-None-Match" = Option<String>, Header, description = "ETag der vorigen Antwort"),
+    ),
+    responses(
+        (status = 200, description = "Das Dokument", body = Document, headers(("ETag" = String))),
+        (status = 304, description = "Unverändert"),
+    )
+)]
+pub(super) async fn show(
+    State(api): State<Api>,
+    caller: Caller,
+    Id(id): Id<DocumentId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let state = api.read(&caller, move |archive, permit| archive.document(permit, id)).await?;
+    let etag = format!("\"{}-{}\"", state.row.origin.seq, u8::from(state.searchable));
+    let etag = HeaderValue::try_from(etag).map_err(|error| Problem::malformed(error.to_string()))?;
+    let cache = (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if super::content::matches(&headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag), cache]).into_response());
+    }
+    Ok(([(header::ETAG, etag), cache], axum::Json(Document::from(&state))).into_response())
+}
+
+/// Versionen eines Dokuments auflisten
+#[utoipa::path(
+    get, path = "/documents/{id}/versions", tag = "Dokumente", operation_id = "listVersions",
+    params(("id" = String, Path, description = "Kennung")),
+    responses((status = 200, description = "Alle Versionen, älteste zuerst", body = Page<Version>))
+)]
+pub(super) async fn versions(
+    State(api): State<Api>,
+    caller: Caller,
+    Id(id): Id<DocumentId>,
+) -> Result<Json<Page<Version>>, Problem> {
+    let state = api.read(&caller, move |archive, permit| archive.document(permit, id)).await?;
+    Ok(Json(Page { items: state.row.versions.iter().map(Version::from).collect(), next: None }))
+}
+
+/// Ereignisse eines Dokuments auflisten
+#[utoipa::path(
+    get, path = "/documents/{id}/events", tag = "Dokumente", operation_id = "listDocumentEvents",
+    params(("id" = String, Path, description = "Kennung")),
+    responses((status = 200, description = "Alle Ereignisse, älteste zuerst", body = Page<StoredEvent>))
+)]
+pub(super) async fn events(
+    State(api): State<Api>,
+    caller: Caller,
+    Id(id): Id<DocumentId>,
+) -> Result<Json<Page<StoredEvent>>, Problem> {
+    let events = api.read(&caller, move |archive, permit| {
+        archive.document(permit, id)?;
+        archive.events(permit, id.into())
+    });
+    Ok(Json(Page { items: events.await?.iter().map(StoredEvent::from).collect(), next: None }))
+}

@@ -1,1 +1,0 @@
-//! The same commands against a running server.

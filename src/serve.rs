@@ -1,1 +1,0 @@
-//! A running server: HTTP, hot folders, shutdown.
