@@ -2,7 +2,7 @@
 
 use super::auth::Caller;
 use super::extract::{Id, Json, json};
-use super::fields::{Announced, DocumentFacts};
+use super::fields::{Announced, DocumentFacts, Target};
 use super::rows::{BulkAnswer, BulkLine};
 use super::upload::{Paced, read_stream};
 use super::{Api, Limits, Problem};
@@ -271,8 +271,9 @@ fn receive(
 ) -> Result<FileStatus, Error> {
     // As in a run: a case file that there is none of sends the document to the inbox, with a finding.
     let (target, findings) = match announced.resolve(archive, permit)? {
-        Some(target) => (target, Vec::new()),
-        None => (None, vec![Finding { code: FindingCode::Unfiled, page: None, detail: None }]),
+        Target::Inbox => (None, Vec::new()),
+        Target::CaseFile(id) => (Some(id), Vec::new()),
+        Target::Unknown => (None, vec![Finding { code: FindingCode::Unfiled, page: None, detail: None }]),
     };
     archive.receive_in_batch(permit, batch, &announced.arrival, target, &findings, body, &announced.declared)
 }

@@ -65,7 +65,7 @@ fn page_of(document: &Value) -> String {
     let _ = write!(
         page,
         "<header><h1>eakte {}</h1><p>{}</p><p>Für Programme: <a href=\"/openapi.json\">openapi.json</a> \
-         (OpenAPI {}).</p><pre>curl -H \"Authorization: Bearer $EAKTE_TOKEN\" \"$EAKTE_SERVER/api/v1/health\"</pre></header>\n",
+         (OpenAPI {}).</p><pre>curl -H \"Authorization: Bearer $EAKTE_TOKEN\" \"$EAKTE_SERVER/api/v1/health\"</pre></header>",
         escaped(str_of(info, "version")),
         described(&info["description"]),
         escaped(str_of(document, "openapi")),
@@ -97,7 +97,7 @@ fn section(page: &mut String, document: &Value, at: usize, tag: &Value) {
     let name = str_of(tag, "name");
     let _ = write!(
         page,
-        "<section><h2 id=\"tag-{at}\">{}</h2><p>{}</p>\n",
+        "<section><h2 id=\"tag-{at}\">{}</h2><p>{}</p>",
         escaped(name),
         described(&tag["description"])
     );

@@ -3,7 +3,7 @@
 use super::auth::Caller;
 use super::bulk::{Parts, is_multipart};
 use super::extract::{Id, Json, Query, cursor, idempotency_key, limit};
-use super::fields::{Announced, DocumentFacts};
+use super::fields::{Announced, DocumentFacts, Target};
 use super::rows::{Document, Page, Receipt, StoredEvent, Version};
 use super::upload::{drain, read_stream};
 use super::{Api, Problem, digest_header};
@@ -61,7 +61,7 @@ pub(super) async fn create(
         return take(&api, &caller, announced, &mut part).await;
     }
     let size = content_length(request.headers());
-    if let Some(size) = size.filter(|size| *size > api.max_file_bytes(&caller)) {
+    if let Some(size) = size.filter(|size| *size > caller.archive.settings().max_file_bytes) {
         let detail = format!("{size} Byte");
         return Err(Problem::rejected(Rejection::TooLarge, Some(detail)));
     }
@@ -73,12 +73,6 @@ pub(super) async fn create(
     announced.declared.size = announced.declared.size.or(size);
     let mut stream = request.into_body().into_data_stream();
     take(&api, &caller, announced, &mut stream).await
-}
-
-impl Api {
-    pub(super) fn max_file_bytes(&self, caller: &Caller) -> u64 {
-        caller.archive.settings().max_file_bytes
-    }
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {
@@ -145,7 +139,11 @@ pub(super) fn receive(
     mut announced: Announced,
     body: &mut dyn Read,
 ) -> Result<Taken, Error> {
-    let target = announced.resolve(archive, permit)?.ok_or_else(|| Error::missing("Die Akte"))?;
+    let target = match announced.resolve(archive, permit)? {
+        Target::Inbox => None,
+        Target::CaseFile(id) => Some(id),
+        Target::Unknown => return Err(Error::missing("Die Akte")),
+    };
     let (arrival, declared) = (&announced.arrival, &announced.declared);
     let outcome = if let Some(batch) = arrival.batch {
         match archive.receive_in_batch(permit, batch, arrival, target, &[], body, declared)? {

@@ -158,20 +158,26 @@ impl DocumentFacts {
 }
 
 impl Announced {
-    /// Looks up the case file and the unit. `None` for a case file that there is none of.
-    pub(super) fn resolve(
-        &mut self,
-        archive: &Archive,
-        permit: &Permit,
-    ) -> Result<Option<Option<CaseFileId>>, Error> {
+    /// Looks up the case file and the unit.
+    pub(super) fn resolve(&mut self, archive: &Archive, permit: &Permit) -> Result<Target, Error> {
         if let Some(code) = &self.unit {
             self.arrival.unit = Some(archive.unit_named(code)?);
         }
-        match &self.case_file {
-            None => Ok(Some(None)),
-            Some(text) => Ok(archive.find_case_file(permit, text)?.map(Some)),
-        }
+        let Some(text) = &self.case_file else { return Ok(Target::Inbox) };
+        let found = archive.find_case_file(permit, text)?;
+        Ok(found.map_or(Target::Unknown, Target::CaseFile))
     }
+}
+
+/// Where a file is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// No case file was named.
+    Inbox,
+    /// Into this one.
+    CaseFile(CaseFileId),
+    /// Into one that there is none of.
+    Unknown,
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Numbers for the operator (`/metrics`, OpenMetrics). Labels are routes, outcomes and tenants, never ids.
+//! Numbers for the operator (`/metrics`, in the `OpenMetrics` format). Labels are routes, outcomes and tenants, never ids.
 
 use super::{Api, Problem};
 use crate::archive::{Archive, Error, Installation};

@@ -41,6 +41,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
+/// The SHA-256 that `Repr-Digest` or `Content-Digest` names.
+pub(crate) fn declared_digest(headers: &axum::http::HeaderMap) -> Option<crate::domain::Digest> {
+    digest_header::declared(headers).ok().flatten()
+}
+
 /// How much of everything a caller may take.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -68,7 +73,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             json_bytes: 1024 * 1024,
-            query_bytes: 8 * 1024,
+            query_bytes: 16 * 1024,
             files: 10_000,
             idle: Duration::from_secs(30),
             grace: Duration::from_secs(30),

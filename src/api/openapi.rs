@@ -53,9 +53,9 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
 
 /// Adds to every operation what holds for all: the token, and problems.
 fn complete(mut openapi: OpenApi) -> OpenApi {
-    let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     let components = openapi.components.get_or_insert_default();
-    components.add_security_scheme("token", scheme);
+    components.add_security_scheme("token", bearer);
     for item in openapi.paths.paths.values_mut() {
         for operation in operations(item) {
             operation.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);

@@ -5,7 +5,7 @@ use super::extract::{Id, Json, Paging, Query};
 use super::fields::Fields;
 use super::rows::{Page, PlanUnit, PlanUnitMaking, Unit, UnitMaking};
 use super::{Api, Problem};
-use crate::archive::{Error, NewPlanUnit, NewUnit, Permission};
+use crate::archive::{Archive, Error, NewPlanUnit, NewUnit, Permission};
 use crate::domain::PlanUnitId;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -25,7 +25,7 @@ fn missing() -> Problem {
     responses((status = 200, description = "Alle, nach Kürzel", body = Page<Unit>))
 )]
 pub(super) async fn units(State(api): State<Api>, caller: Caller) -> Result<Json<Page<Unit>>, Problem> {
-    let units = api.read(&caller, |archive, permit| archive.units(permit)).await?;
+    let units = api.read(&caller, Archive::units).await?;
     Ok(Json(Page { items: units.into_iter().map(|(id, row)| Unit::of(id, row)).collect(), next: None }))
 }
 

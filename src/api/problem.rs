@@ -121,6 +121,20 @@ impl Problem {
         }
     }
 
+    /// The façade's kind that this problem stands for, for whoever talks to a server.
+    pub fn facade_kind(&self) -> Kind {
+        let word = self.kind.rsplit('/').next().unwrap_or_default();
+        if let Some(row) = KINDS.into_iter().find(|row| row.2 == word) {
+            return row.0;
+        }
+        match self.status {
+            408 | 429 | 502..=504 => Kind::Unavailable,
+            413 => Kind::TooLarge,
+            400..=499 => Kind::Invalid,
+            _ => Kind::Internal,
+        }
+    }
+
     /// Something in the request cannot be understood.
     pub(super) fn malformed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)

@@ -86,7 +86,7 @@ pub(super) async fn search(
     });
     let page = page.await?;
     let end = offset + limit;
-    let more = page.total > end as u64 && end + 1 <= MAX_DEPTH;
+    let more = page.total > end as u64 && end < MAX_DEPTH;
     Ok(Json(SearchPage {
         total: page.total,
         hits: page.hits.into_iter().map(Into::into).collect(),

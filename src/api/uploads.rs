@@ -129,7 +129,7 @@ pub(super) async fn begin(
     let digest = digest_header::declared(&headers)?;
     announced.declared.sha256 = announced.declared.sha256.or(digest);
     announced.declared.size = announced.declared.size.or(number(&headers, &UPLOAD_LENGTH)?);
-    let limit = api.max_file_bytes(&caller);
+    let limit = caller.archive.settings().max_file_bytes;
     if let Some(size) = announced.declared.size.filter(|size| *size > limit) {
         return Err(Problem::rejected(Rejection::TooLarge, Some(format!("{size} Byte"))));
     }

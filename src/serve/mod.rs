@@ -195,32 +195,26 @@ fn run(
         }
     });
     flag.store(true, Ordering::Release);
-    for thread in threads {
-        if thread.join().is_err() {
-            tracing::error!("a background thread panicked");
-        }
-    }
+    join(threads, options.shutdown_grace);
     drop((api, router));
     // A check of the whole archive may still be reading; nothing depends on its end.
     runtime.shutdown_timeout(Duration::from_secs(2));
-    match Arc::try_unwrap(installation) {
-        // Closing the archives commits what waits.
-        Ok(installation) => drop(installation),
-        Err(_) => tracing::warn!("something still uses the archive; what was acknowledged is durable"),
+    // Closing the archives commits what waits.
+    if Arc::into_inner(installation).is_none() {
+        tracing::warn!("something still uses the archive; what was acknowledged is durable");
     }
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Starts the threads beside the server. One of them opens every tenant, so that work left over by the last run
-/// goes on; requests do not wait for it.
+/// Starts the threads beside the server.
 fn start(
     installation: &Arc<Installation>,
     flag: &Arc<AtomicBool>,
     background: Vec<Background>,
 ) -> Result<Vec<JoinHandle<()>>, Error> {
     let mut work = background;
-    work.push(Box::new(open_tenants));
+    work.push(Box::new(keep_house));
     let mut threads = Vec::new();
     for work in work {
         let (installation, flag) = (installation.clone(), flag.clone());
@@ -231,19 +225,59 @@ fn start(
     Ok(threads)
 }
 
+/// Opens every tenant, so that what the last run left over goes on, and cleans up once a day.
 #[expect(clippy::needless_pass_by_value, reason = "the signature of background work")]
-fn open_tenants(installation: Arc<Installation>, stop: Arc<AtomicBool>) {
-    let tenants = installation.tenants().unwrap_or_else(|error| {
-        tracing::error!(%error, "the tenants could not be listed");
-        Vec::new()
-    });
-    for tenant in tenants {
+fn keep_house(installation: Arc<Installation>, stop: Arc<AtomicBool>) {
+    const DAY: Duration = Duration::from_hours(24);
+    const STEP: Duration = Duration::from_millis(200);
+    let tenants = || {
+        installation.tenants().unwrap_or_else(|error| {
+            tracing::error!(%error, "the tenants could not be listed");
+            Vec::new()
+        })
+    };
+    for tenant in tenants() {
         if stop.load(Ordering::Acquire) {
             return;
         }
         // Requests for it will say the same to whoever may hear it.
         if let Err(error) = installation.archive(&tenant) {
             tracing::error!(%tenant, kind = ?error.kind, %error, "a tenant could not be opened");
+        }
+    }
+    let mut swept: Option<std::time::Instant> = None;
+    while !stop.load(Ordering::Acquire) {
+        if swept.is_some_and(|at| at.elapsed() < DAY) {
+            std::thread::sleep(STEP);
+            continue;
+        }
+        for tenant in tenants() {
+            match installation.sweep(&tenant, installation.clock().now()) {
+                Ok(0) => {}
+                Ok(objects) => tracing::info!(%tenant, objects, "objects that nothing names were removed"),
+                Err(error) => {
+                    tracing::warn!(%tenant, kind = ?error.kind, %error, "the daily clean-up failed");
+                }
+            }
+            if stop.load(Ordering::Acquire) {
+                return;
+            }
+        }
+        swept = Some(std::time::Instant::now());
+    }
+}
+
+/// Waits for threads, but not for ever: everything that was acknowledged is durable.
+fn join(threads: Vec<JoinHandle<()>>, patience: Duration) {
+    let deadline = std::time::Instant::now() + patience;
+    for thread in threads {
+        while !thread.is_finished() && std::time::Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        if !thread.is_finished() {
+            tracing::warn!("a background thread does not end and is left behind");
+        } else if thread.join().is_err() {
+            tracing::error!("a background thread panicked");
         }
     }
 }

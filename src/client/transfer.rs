@@ -1,0 +1,149 @@
+//! Bytes to the server and back, compared with their digests.
+
+use super::{Client, ClientError, Repeat, length, promised};
+use crate::api::Problem;
+use crate::api::rows::{DocumentFacts, Receipt};
+use crate::domain::Digest;
+use crate::domain::digest::Hasher;
+use reqwest::blocking::Body;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use uuid::Uuid;
+
+/// A file to be uploaded.
+#[derive(Clone, Debug, Default)]
+pub struct Upload {
+    /// What is said about it.
+    pub facts: DocumentFacts,
+    /// The key under which it may be sent again; none means a new one for this call.
+    pub key: Option<String>,
+}
+
+/// What became of an upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Stored, now or before: see [`Receipt::status`].
+    Stored(Receipt),
+    /// Not stored.
+    Rejected {
+        /// Why, as a word.
+        reason: String,
+        /// Why, for people.
+        detail: String,
+    },
+}
+
+/// Hashes what passes by.
+struct Hashing {
+    file: File,
+    left: u64,
+    hasher: Option<Hasher>,
+    digest: Arc<Mutex<Option<Digest>>>,
+}
+
+impl Read for Hashing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.file.read(&mut buffer[..most])?;
+        self.left -= count as u64;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&buffer[..count]);
+        }
+        if self.left == 0
+            && let Some(hasher) = self.hasher.take()
+        {
+            *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = Some(hasher.finish());
+        }
+        Ok(count)
+    }
+}
+
+impl Client {
+    /// Uploads a file, streaming. The receipt's digest is compared with that of the bytes that were read here.
+    ///
+    /// # Errors
+    /// [`ClientError`]; the file then may be stored only if the outcome is unknown, and repeating with the same key
+    /// is safe.
+    pub fn ingest_file(&self, path: &Path, upload: &Upload) -> Result<Sent, ClientError> {
+        let url = self.url(&["documents"]);
+        let key = upload.key.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
+        let mut facts = upload.facts.clone();
+        if facts.name.is_none() {
+            facts.name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        }
+        let digest = Arc::new(Mutex::new(None));
+        let answer = self.send(Repeat::Always, |http| {
+            let file = File::open(path)?;
+            let size = file.metadata()?.len();
+            let hasher = Some(Hasher::new());
+            let body = Hashing { file, left: size, hasher, digest: digest.clone() };
+            let request = http.post(url.clone()).query(&facts).header("idempotency-key", &key);
+            let request = request.header("content-type", "application/octet-stream");
+            Ok(request.body(Body::sized(body, size)))
+        });
+        let receipt: Receipt = match answer {
+            Ok(answer) => self.json(answer)?,
+            Err(ClientError::Problem(problem)) => return rejected(*problem),
+            Err(error) => return Err(error),
+        };
+        let read = *digest.lock().unwrap_or_else(PoisonError::into_inner);
+        let stored = receipt.sha256.parse::<Digest>().map_err(|_| ClientError::Strange(self.server()))?;
+        match read {
+            Some(read) if read != stored => Err(ClientError::Digest { wanted: read, found: stored }),
+            _ => Ok(Sent::Stored(receipt)),
+        }
+    }
+
+    /// Writes a document's bytes (the current version's, if none is named) and compares their digest.
+    ///
+    /// # Errors
+    /// [`ClientError::Digest`] when the bytes are not those that the server promised: what was written is worthless.
+    pub fn content(&self, id: &str, version: Option<u32>, out: &mut dyn Write) -> Result<u64, ClientError> {
+        let mut url = self.url(&["documents", id, "content"]);
+        if let Some(version) = version {
+            url.query_pairs_mut().append_pair("version", &version.to_string());
+        }
+        self.download(&url, out)
+    }
+
+    /// Writes a rendition (`text` or `pdf`) and compares its digest.
+    ///
+    /// # Errors
+    /// As [`content`](Self::content).
+    pub fn rendition(&self, id: &str, name: &str, out: &mut dyn Write) -> Result<u64, ClientError> {
+        self.download(&self.url(&["documents", id, "renditions", name]), out)
+    }
+
+    fn download(&self, url: &reqwest::Url, out: &mut dyn Write) -> Result<u64, ClientError> {
+        let mut answer = self.send(Repeat::Always, |http| Ok(http.get(url.clone())))?;
+        let wanted = promised(&answer).ok_or_else(|| ClientError::Strange(self.server()))?;
+        let expected = length(&answer);
+        let (mut hasher, mut size) = (Hasher::new(), 0_u64);
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            let count = match answer.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            };
+            hasher.update(&buffer[..count]);
+            out.write_all(&buffer[..count])?;
+            size += count as u64;
+        }
+        let found = hasher.finish();
+        if found != wanted || expected.is_some_and(|expected| expected != size) {
+            return Err(ClientError::Digest { wanted, found });
+        }
+        Ok(size)
+    }
+}
+
+fn rejected(problem: Problem) -> Result<Sent, ClientError> {
+    match problem.reason.clone() {
+        Some(reason) => Ok(Sent::Rejected { reason, detail: problem.detail }),
+        None => Err(ClientError::Problem(Box::new(problem))),
+    }
+}
