@@ -4,6 +4,7 @@
 mod backup;
 mod damage;
 mod faults;
+mod http;
 mod rebuild;
 mod simulation;
 mod smoke;
