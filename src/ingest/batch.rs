@@ -63,7 +63,7 @@ impl<'a> OpenBatch<'a> {
         facts: &'a BatchFacts,
         id: BatchId,
     ) -> Self {
-        let state = Mutex::new(State { id: Some(id), rejected: Vec::new() });
+        let state = Mutex::new(State { id: Some(id), rejected: Vec::new(), doubtful: None });
         Self { intake, context, facts, closed: Vec::new(), state }
     }
 
