@@ -23,6 +23,10 @@ super::codes::word_list!(
     TimeLimit = "time-limit",
     /// The reader ended without an answer.
     WorkerCrashed = "worker-crashed",
+    /// Reading took too much memory and was stopped.
+    MemoryLimit = "memory-limit",
+    /// A scan coded with symbols (JBIG2): similar characters may have been swapped (TR-RESISCAN A.SC.12).
+    SymbolCoded = "symbol-coded",
 );
 
 /// One odd thing about a document.
