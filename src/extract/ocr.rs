@@ -183,7 +183,7 @@ impl Recogniser<'_> {
         if turn == 0 {
             return None;
         }
-        let upright = scan.gray.turned(turn);
+        let upright = scan.gray.rotated(turn);
         let (straight, skew_degrees) = Straight::new(&upright);
         let file = format!("turned-{}.pgm", scan.number);
         self.write(&file, straight.gray()).ok()?;
@@ -208,7 +208,7 @@ impl Recogniser<'_> {
         let mut files = Vec::new();
         for turn in [90, 180, 270] {
             let file = format!("try-{}-{turn}.pgm", scan.number);
-            self.write(&file, &small.turned(turn)).ok()?;
+            self.write(&file, &small.rotated(turn)).ok()?;
             files.push(file);
         }
         let read = self.read_each(&files, (resolution(scan) / 2).max(70));
@@ -256,7 +256,7 @@ fn finding(page: u32, failure: &Failure) -> Finding {
 
 impl Gray {
     /// The page turned clockwise by 90, 180 or 270 degrees.
-    fn turned(&self, degrees: u16) -> Self {
+    fn rotated(&self, degrees: u16) -> Self {
         let (width, height) = (self.width as usize, self.height as usize);
         let mut pixels = Vec::with_capacity(self.pixels.len());
         match degrees {
@@ -322,10 +322,10 @@ mod tests {
     #[test]
     fn four_quarter_turns_change_nothing() {
         let gray = Gray { width: 3, height: 2, pixels: vec![1, 2, 3, 4, 5, 6] };
-        assert_eq!(gray.turned(90), Gray { width: 2, height: 3, pixels: vec![4, 1, 5, 2, 6, 3] });
-        assert_eq!(gray.turned(90).turned(90), gray.turned(180));
-        assert_eq!(gray.turned(180).turned(90), gray.turned(270));
-        assert_eq!(gray.turned(270).turned(90), gray);
+        assert_eq!(gray.rotated(90), Gray { width: 2, height: 3, pixels: vec![4, 1, 5, 2, 6, 3] });
+        assert_eq!(gray.rotated(90).rotated(90), gray.rotated(180));
+        assert_eq!(gray.rotated(180).rotated(90), gray.rotated(270));
+        assert_eq!(gray.rotated(270).rotated(90), gray);
         assert_eq!(Turn::Right.and(270), Turn::None);
         assert_eq!(Turn::Half.and(90), Turn::Left);
     }
