@@ -185,7 +185,7 @@ impl Archive {
         let index = spawn("index", Box::new(move || follow(&indexer, &committed, &done, &stop)))?;
         let digitising = Arc::new(Digitising::new(self, directory.join("scratch"))?);
         let mut threads = vec![index];
-        for _ in 0..self.settings.digitise_threads.max(1) {
+        for _ in 0..Digitising::threads(&self.settings) {
             let (digitising, committed, stop) =
                 (digitising.clone(), self.committed.clone(), self.stop.clone());
             threads.push(spawn("digitise", Box::new(move || digitising.work(&committed, &stop)))?);

@@ -8,7 +8,7 @@ use crate::domain::document::Arrival;
 use crate::domain::event::Context;
 use crate::domain::finding::Finding;
 use crate::domain::guard::Guard;
-use crate::domain::{BatchId, CaseFileId};
+use crate::domain::{BatchId, CaseFileId, DocumentId};
 use crate::ingest::{self, BatchFacts, Declared, Entry, FileReport, FileStatus, Outcome, RunReport};
 use crate::journal::{AppendError, Command, Projection as _};
 use std::io::Read;
@@ -77,6 +77,20 @@ impl Archive {
         let context: Context = permit.context();
         let threads = self.settings.ingest_threads;
         Ok(ingest::run(&self.intake(), &context, facts, entries, threads, stop, report)?)
+    }
+
+    /// Has a document read once more, for instance after Tesseract got better; what it gave before stays until then.
+    /// The request is forgotten at shutdown.
+    ///
+    /// # Errors
+    /// [`Kind::Missing`] when there is no such document, [`Kind::Unavailable`] when this process reads none.
+    pub fn digitise_again(&self, permit: &Permit, id: DocumentId) -> Result<(), Error> {
+        permit.require(Permission::Manage)?;
+        self.catalogue.document(id)?.ok_or_else(|| Error::missing("Das Dokument"))?;
+        let unavailable = || Error::new(Kind::Unavailable, "Hier werden keine Dokumente erschlossen.");
+        self.digitising.as_ref().ok_or_else(unavailable)?.again(id);
+        self.committed.ring();
+        Ok(())
     }
 
     /// Opens a batch for files that are uploaded one by one.
