@@ -3,6 +3,7 @@
 
 mod backup;
 mod damage;
+mod digitise;
 mod faults;
 mod http;
 mod rebuild;

@@ -44,11 +44,15 @@ pub fn settings(background: bool) -> Settings {
 impl TestArchive {
     /// `background` says whether documents are read and indexed.
     pub fn new(background: bool) -> Self {
+        Self::with(settings(background))
+    }
+
+    /// With settings of its own.
+    pub fn with(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::directory(&folder.path().join("data"));
         let clock = Arc::new(FixedClock("2026-03-02T08:00:00Z".parse().unwrap()));
-        let installation =
-            Installation::create(place, settings(background), clock, Arc::new(SystemEntropy)).unwrap();
+        let installation = Installation::create(place, settings, clock, Arc::new(SystemEntropy)).unwrap();
         let token = installation
             .create_tenant(&NewTenant {
                 slug: tenant(),
@@ -56,6 +60,18 @@ impl TestArchive {
                 reference_template: "{plan}-{year}/{seq}".parse().unwrap(),
             })
             .unwrap();
+        let archive = installation.archive(&tenant()).unwrap();
+        let permit = archive.permit(&token).unwrap();
+        Self { installation, archive, permit, token, folder }
+    }
+
+    /// The same directory, closed and opened with other settings.
+    pub fn reopened(self, settings: Settings) -> Self {
+        let Self { installation, archive, token, folder, .. } = self;
+        drop((installation, archive));
+        let place = Place::directory(&folder.path().join("data"));
+        let clock = Arc::new(FixedClock("2026-03-02T08:00:00Z".parse().unwrap()));
+        let installation = Installation::open(place, settings, clock, Arc::new(SystemEntropy)).unwrap();
         let archive = installation.archive(&tenant()).unwrap();
         let permit = archive.permit(&token).unwrap();
         Self { installation, archive, permit, token, folder }
