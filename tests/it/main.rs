@@ -6,6 +6,7 @@ mod damage;
 mod digitise;
 mod faults;
 mod http;
+mod pdfa;
 mod rebuild;
 mod simulation;
 mod smoke;

@@ -54,7 +54,8 @@ impl<'w> Sink<'w> {
         self.value(&Object::Dictionary(dictionary))?;
         self.bytes(b"\nstream\n")?;
         self.bytes(bytes)?;
-        self.bytes(b"\nendstream\nendobj\n")
+        // Both characters: after a lone line feed, data that ends with a carriage return would seem a byte shorter.
+        self.bytes(b"\r\nendstream\nendobj\n")
     }
 
     /// Packs and writes a stream.
