@@ -375,7 +375,7 @@ fn the_validator_refuses_a_broken_file() {
         ("intent", b"/OutputIntents", b"/OutputInvents"),
         ("part", b"<pdfaid:part>2<", b"<pdfaid:part>7<"),
         ("conformance", b"<pdfaid:conformance>U<", b"<pdfaid:conformance>X<"),
-        ("unicode", b"/ToUnicode", b"/NoUnicode"),
+        ("colours", b"/DeviceGray", b"/DeviceCMYK"),
     ];
     let mut broken = Vec::new();
     for (name, from, to) in breaks {
