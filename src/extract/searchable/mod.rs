@@ -89,14 +89,15 @@ pub fn write(
         let sheet = Sheet::of(&page.picture);
         let image = picture::write(&mut sink, page.picture).map_err(|fault| fault.on_page(page_number))?;
         let content = text::content(&sheet, &page.words, &mut letters);
-        let content = sink.packed_stream(dictionary! {}, &content)?;
+        let (width, height) = (number(content.width), number(content.height));
+        let content = sink.packed_stream(dictionary! {}, &content.commands)?;
         let leaf = sink.reserve();
         sink.object(
             leaf,
             &Object::Dictionary(dictionary! {
                 "Type" => "Page",
                 "Parent" => node,
-                "MediaBox" => vec![0.into(), 0.into(), number(sheet.width), number(sheet.height)],
+                "MediaBox" => vec![0.into(), 0.into(), width, height],
                 "Resources" => dictionary! {
                     "XObject" => dictionary! { "Scan" => image },
                     "Font" => dictionary! { "Text" => font },

@@ -8,37 +8,66 @@ use std::fmt::Write as _;
 /// Letters in one command: a PDF string has at most 32,767 bytes.
 const LETTERS_IN_STRING: usize = 4_000;
 
+/// What shows a page: its size in points and its commands.
+pub(super) struct Content {
+    pub(super) width: f32,
+    pub(super) height: f32,
+    pub(super) commands: Vec<u8>,
+}
+
 /// The commands that show the page.
-pub(super) fn content(sheet: &Sheet, words: &[Word], letters: &mut Letters) -> Vec<u8> {
-    let (width, height) = (Short(sheet.width), Short(sheet.height));
-    let zero = Short(0.0);
-    let (minus_width, minus_height) = (Short(-sheet.width), Short(-sheet.height));
-    let matrix = match sheet.turn {
-        Turn::None => [&width, &zero, &zero, &height, &zero, &zero],
-        Turn::Right => [&zero, &minus_height, &width, &zero, &zero, &height],
-        Turn::Half => [&minus_width, &zero, &zero, &minus_height, &width, &height],
-        Turn::Left => [&zero, &height, &minus_width, &zero, &width, &zero],
+///
+/// A page that was scanned askew is shown straight: its stored picture is placed at an angle, not a pixel of it is
+/// changed. Readers rebuild lines from heights on the page, and would shuffle the words of sloping lines.
+pub(super) fn content(sheet: &Sheet, words: &[Word], letters: &mut Letters) -> Content {
+    let mut placed: Vec<Placed> = words.iter().filter_map(|word| Placed::of(sheet, word, letters)).collect();
+    let slope = page_slope(&placed);
+    let length = slope.hypot(1.0);
+    let (cos, sin) = (1.0 / length, slope / length);
+    let (width, height) =
+        (sheet.width * cos + sheet.height * sin.abs(), sheet.height * cos + sheet.width * sin.abs());
+    let straight = |x: f32, y: f32| {
+        let (right, up) = (x - sheet.width / 2.0, y - sheet.height / 2.0);
+        (right * cos + up * sin + width / 2.0, up * cos - right * sin + height / 2.0)
     };
+    for word in &mut placed {
+        let half = (word.right - word.left) / 2.0;
+        let (x, y) = straight(center(word), word.middle);
+        (word.left, word.right, word.middle) = (x - half, x + half, y);
+    }
+    // Where the stored picture's lower left, lower right and upper left corners go.
+    let corners = match sheet.turn {
+        Turn::None => [(0.0, 0.0), (sheet.width, 0.0), (0.0, sheet.height)],
+        Turn::Right => [(0.0, sheet.height), (0.0, 0.0), (sheet.width, sheet.height)],
+        Turn::Half => [(sheet.width, sheet.height), (0.0, sheet.height), (sheet.width, 0.0)],
+        Turn::Left => [(sheet.width, 0.0), (sheet.width, sheet.height), (0.0, 0.0)],
+    };
+    let [(x, y), (right_x, right_y), (up_x, up_y)] = corners.map(|(x, y)| straight(x, y));
     let mut out = String::from("q ");
-    for part in matrix {
-        let _ = write!(out, "{part} ");
+    for part in [right_x - x, right_y - y, up_x - x, up_y - y, x, y] {
+        let _ = write!(out, "{} ", Short(part));
     }
     out.push_str("cm /Scan Do Q\n");
-    let placed: Vec<Placed> = words.iter().filter_map(|word| Placed::of(sheet, word, letters)).collect();
-    if placed.is_empty() {
-        return out.into_bytes();
+    if !placed.is_empty() {
+        out.push_str("BT 3 Tr\n");
+        for line in placed.chunk_by(|left, right| left.line == right.line) {
+            Line::of(line).write(&mut out);
+        }
+        out.push_str("ET\n");
     }
-    let lines: Vec<Line<'_>> = placed.chunk_by(|left, right| left.line == right.line).map(Line::of).collect();
-    // A short line does not tell its slope; the page's long ones do.
-    let mut slopes: Vec<f32> = lines.iter().filter_map(|line| line.slope).collect();
+    Content { width, height, commands: out.into_bytes() }
+}
+
+/// How much the page's lines rise, if several long ones agree; else 0.
+fn page_slope(placed: &[Placed]) -> f32 {
+    let lines = placed.chunk_by(|left, right| left.line == right.line);
+    let mut slopes: Vec<f32> = lines.map(Line::of).filter_map(|line| line.slope).collect();
     slopes.sort_by(f32::total_cmp);
-    let usual = slopes.get(slopes.len() / 2).copied().unwrap_or(0.0);
-    out.push_str("BT 3 Tr\n");
-    for line in lines {
-        line.write(usual, &mut out);
-    }
-    out.push_str("ET\n");
-    out.into_bytes()
+    let Some(&median) = slopes.get(slopes.len() / 2) else { return 0.0 };
+    let agreeing = slopes.iter().filter(|slope| (**slope - median).abs() < 0.01).count();
+    // A quarter of a degree lifts the end of a line by 2 points: readers do not mind.
+    let askew = median.abs() >= 0.005 && slopes.len() >= 3 && agreeing * 3 >= slopes.len() * 2;
+    if askew { median } else { 0.0 }
 }
 
 /// A word in points, from the lower left corner of the page.
@@ -91,22 +120,23 @@ impl<'p> Line<'p> {
         Self { words, height, slope: slope(words, height) }
     }
 
-    fn write(&self, usual: f32, out: &mut String) {
-        let slope = self.slope.unwrap_or(usual);
+    fn write(&self, out: &mut String) {
+        let span = self.words.last().map_or(0.0, |last| last.right) - self.words[0].left;
+        // A line that rises by less than its height is made level, which every reader takes for one line.
+        let slope = self.slope.filter(|slope| (slope * span).abs() > self.height).unwrap_or(0.0);
         // The line passes through the middle of the words; the median keeps it there against one odd box.
         let mut offsets: Vec<f32> =
             self.words.iter().map(|word| word.middle - slope * center(word)).collect();
         offsets.sort_by(f32::total_cmp);
         let offset = offsets[offsets.len() / 2];
         let strays = |word: &Placed| (word.middle - slope * center(word) - offset).abs() > self.height * 0.75;
-        let odd = self.words.iter().any(strays);
-        if odd {
+        if self.words.iter().any(strays) {
             // No line at all (a table read across, a headline in the margin): every word for itself.
             for word in self.words {
                 run(std::slice::from_ref(word), word.height, 0.0, word.middle, out);
             }
         } else {
-            run(self.words, self.height, slope, slope * self.words[0].left + offset, out);
+            run(self.words, self.height, slope, slope * center(&self.words[0]) + offset, out);
         }
     }
 }
@@ -137,34 +167,23 @@ fn slope(words: &[Placed], height: f32) -> Option<f32> {
     (slope.is_finite() && slope.abs() < 0.36).then_some(if slope.abs() < 0.001 { 0.0 } else { slope })
 }
 
-/// Words one after another on a baseline that starts `middle` high at the first word.
+/// Words one after another on a baseline through `middle` at the first word. On a skewed page the words step up or down
+/// but stay level themselves: readers take a sloping word apart.
 fn run(words: &[Placed], height: f32, slope: f32, middle: f32, out: &mut String) {
     let Some(first) = words.first() else { return };
-    let length = slope.hypot(1.0);
-    let (cos, sin) = (1.0 / length, slope / length);
     // The baseline lies half a height below the middle, less what hangs below it.
-    let drop = height * (0.5 - DESCENT);
-    let (x, y) = (first.left + sin * drop, middle - cos * drop);
-    let _ = writeln!(
-        out,
-        "/Text {} Tf {} {} {} {} {} {} Tm",
-        Short(height),
-        Fine(cos),
-        Fine(sin),
-        Fine(-sin),
-        Fine(cos),
-        Short(x),
-        Short(y)
-    );
-    let mut at = first.left;
+    let baseline = |word: &Placed| middle + slope * (center(word) - center(first)) - height * (0.5 - DESCENT);
+    let (mut x, mut y) = (first.left, baseline(first));
+    let _ = writeln!(out, "/Text {} Tf 1 0 0 1 {} {} Tm", Short(height), Short(x), Short(y));
     for (index, word) in words.iter().enumerate() {
         if index > 0 {
-            let _ = write!(out, "{} 0 Td ", Short((word.left - at) * length));
-            at = word.left;
+            let (next_x, next_y) = (word.left, baseline(word));
+            let _ = write!(out, "{} {} Td ", Short(next_x - x), Short(next_y - y));
+            (x, y) = (next_x, next_y);
         }
         let count = u32::try_from(word.codes.len()).unwrap_or(u32::MAX);
         let natural = height * LETTER_WIDTH / 1_000.0 * px(count);
-        let _ = write!(out, "{} Tz", Short((word.right - word.left) * length / natural * 100.0));
+        let _ = write!(out, "{} Tz", Short((word.right - word.left) / natural * 100.0));
         // The space belongs to the text, so that copying gives words; on the page it has no place of its own.
         let space = word.space.filter(|_| index + 1 < words.len());
         let codes: Vec<u16> = word.codes.iter().copied().chain(space).collect();
@@ -181,18 +200,9 @@ fn run(words: &[Placed], height: f32, slope: f32, middle: f32, out: &mut String)
 
 /// A number with two digits after the point.
 struct Short(f32);
-/// A number with five digits after the point.
-struct Fine(f32);
-
 impl std::fmt::Display for Short {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(trimmed(&format!("{:.2}", self.0)))
-    }
-}
-
-impl std::fmt::Display for Fine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(trimmed(&format!("{:.5}", self.0)))
     }
 }
 
