@@ -48,7 +48,7 @@ impl Archive {
                           Bitte „eakte verify“ ausführen.";
             return Err(Error::new(Kind::Damaged, public));
         }
-        let before = now.saturating_sub(KEPT_FOR).map_or(i64::MIN, |time| time.as_millisecond());
+        let before = now.saturating_sub(KEPT_FOR).map_or(i64::MIN, jiff::Timestamp::as_millisecond);
         let old = survey.strays.iter().filter(|(_, modified)| **modified <= before);
         let mut names: BTreeSet<String> = old.map(|(name, _)| name.clone()).collect();
         for fault in survey.report.findings {
@@ -72,10 +72,10 @@ impl Archive {
         let receipt = self.journal.append(Command::record(Context::by(Actor::System), decision))?;
         // The commit stands. Whatever was committed between the look and it is asked again, so that nothing that
         // found its event meanwhile is removed.
-        let named = self.named_between(head + 1, receipt.seq)?;
+        let mentioned = self.mentioned_between(head + 1, receipt.seq)?;
         let keys: Vec<Key> = names
             .iter()
-            .filter(|name| !named.contains(*name))
+            .filter(|name| !mentioned.contains(*name))
             .filter_map(|name| Key::new(format!("{}/{name}", self.layout.root())).ok())
             .collect();
         self.delete(&keys)?;
@@ -84,14 +84,14 @@ impl Archive {
     }
 
     /// Names that these commits mention.
-    fn named_between(&self, first: u64, last: u64) -> Result<BTreeSet<String>, Error> {
+    fn mentioned_between(&self, first: u64, last: u64) -> Result<BTreeSet<String>, Error> {
         let reader = self.reader();
-        let mut named = BTreeSet::new();
+        let mut mentioned = BTreeSet::new();
         for seq in first..=last {
             let Some((commit, _)) = reader.commit(seq)? else { break };
             for leaf in &commit.leaves {
                 let key = self.layout.payload(leaf);
-                named.extend(self.layout.local(&key).map(str::to_owned));
+                mentioned.extend(self.layout.local(&key).map(str::to_owned));
                 let bytes = self.store.read(&key)?;
                 let events =
                     payload::read(&bytes).map_err(|error| Error::from_cause(Kind::Damaged, error))?;
@@ -100,10 +100,10 @@ impl Archive {
                         .objects
                         .iter()
                         .map(|object| crate::domain::object::object_name(recorded.entity, &object.sha256));
-                    named.extend(names);
+                    mentioned.extend(names);
                 }
             }
         }
-        Ok(named)
+        Ok(mentioned)
     }
 }

@@ -25,7 +25,6 @@ use uuid::Uuid;
 const THREADS: usize = 8;
 /// Small objects written together.
 const GROUP: usize = 64;
-const BUFFER_BYTES: usize = 256 * 1024;
 
 /// From where to where.
 pub(super) struct Way<'a> {
@@ -47,8 +46,8 @@ pub(super) struct Copied {
     pub(super) size: u64,
     pub(super) root: Digest,
     /// Objects written, without commits.
-    pub(super) copied: u64,
-    pub(super) copied_bytes: u64,
+    pub(super) written: u64,
+    pub(super) written_bytes: u64,
     /// Destroyed objects that went.
     pub(super) removed: u64,
     /// What was missing or damaged at the source.
@@ -81,7 +80,7 @@ struct Copy<'a> {
     gone: Mutex<Vec<Key>>,
     /// Faults that a later erasure may explain, with the leaf they hang on and whether the copy lacks the thing.
     faults: Mutex<Vec<(u64, Fault, bool)>>,
-    copied: AtomicU64,
+    written: AtomicU64,
     bytes: AtomicU64,
     done: AtomicU64,
     total: AtomicU64,
@@ -125,14 +124,14 @@ pub(super) fn copy(way: &Way<'_>, progress: &(dyn Fn(Progress) + Sync)) -> Resul
         destroyed: Mutex::default(),
         gone: Mutex::default(),
         faults: Mutex::new(notes.faults.into_iter().map(|fault| (u64::MAX, fault, true)).collect()),
-        copied: AtomicU64::new(0),
+        written: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
         done: AtomicU64::new(0),
         total: AtomicU64::new(leaves),
         progress,
     };
-    each_heap(THREADS, &|heap| copy.payloads(heap))?;
-    each_heap(THREADS, &|heap| copy.objects(heap))?;
+    each_heap(THREADS, &|heap, _| copy.payloads(heap))?;
+    each_heap(THREADS, &|heap, buffer| copy.objects(heap, buffer))?;
     // Everything that the commits name is there. A crash here leaves a copy whose journal is shorter.
     copy.commits()?;
     // The copy's journal says so now: what is destroyed may go.
@@ -143,8 +142,8 @@ pub(super) fn copy(way: &Way<'_>, progress: &(dyn Fn(Progress) + Sync)) -> Resul
         commits: way.head,
         size: copy.chain.leaves,
         root: copy.chain.root,
-        copied: copy.copied.into_inner(),
-        copied_bytes: copy.bytes.into_inner(),
+        written: copy.written.into_inner(),
+        written_bytes: copy.bytes.into_inner(),
         removed: gone.len() as u64,
         complete: !faults.iter().any(|(_, lacks)| *lacks),
         faults: faults.into_iter().map(|(fault, _)| fault).collect(),
@@ -201,7 +200,7 @@ impl Copy<'_> {
     }
 
     fn count(&self, bytes: u64) {
-        self.copied.fetch_add(1, Ordering::Relaxed);
+        self.written.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
@@ -258,12 +257,12 @@ impl Copy<'_> {
         Ok(())
     }
 
-    fn objects(&self, heap: u8) -> Result<(), StoreError> {
+    fn objects(&self, heap: u8, buffer: &mut [u8]) -> Result<(), StoreError> {
         let mut there: HashMap<(Uuid, Digest), u64> = HashMap::new();
         for listed in self.there.objects(heap)? {
             there.insert((listed.owner, listed.sha256), listed.size);
         }
-        let (mut written, mut seen, mut buffer) = (Vec::new(), HashSet::new(), vec![0; BUFFER_BYTES]);
+        let (mut written, mut seen) = (Vec::new(), HashSet::new());
         for record in self.named.heap(heap).map_err(StoreError::staging)? {
             let named = named_of(&record);
             self.step();
@@ -278,7 +277,7 @@ impl Copy<'_> {
             if present.is_some() {
                 self.way.to.delete(std::slice::from_ref(&key))?;
             }
-            if self.object(&named, &key, &mut buffer)? {
+            if self.object(&named, &key, buffer)? {
                 written.push(key);
             }
             if written.len() >= GROUP {

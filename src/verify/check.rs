@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 /// Bytes of an object that are read at once.
-const BUFFER_BYTES: usize = 1024 * 1024;
+const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Which objects are read again.
 #[derive(Debug)]
@@ -118,21 +118,22 @@ pub(crate) fn leaf_of(record: &[u8; 48]) -> Leaf {
     Leaf { sha256: digest(&record[..32]), position: number(&record[32..40]), seq: number(&record[40..]) }
 }
 
-/// Does something for each of the 256 heaps, several at once.
+/// Something done for a heap, with a buffer.
+type HeapAction<'a> = dyn Fn(u8, &mut [u8]) -> Result<(), StoreError> + Sync + 'a;
+
+/// Does something for each of the 256 heaps, several at once, each thread with its own buffer.
 ///
 /// # Errors
 /// The first error; the others stop soon.
-pub(crate) fn each_heap(
-    threads: usize,
-    action: &(dyn Fn(u8) -> Result<(), StoreError> + Sync),
-) -> Result<(), StoreError> {
+pub(crate) fn each_heap(threads: usize, action: &HeapAction<'_>) -> Result<(), StoreError> {
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(None);
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
             scope.spawn(|| {
+                let mut buffer = vec![0; BUFFER_BYTES];
                 while let Ok(heap) = u8::try_from(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(error) = action(heap) {
+                    if let Err(error) = action(heap, &mut buffer) {
                         next.store(256, Ordering::Relaxed);
                         failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                     }
@@ -147,11 +148,7 @@ pub(crate) fn each_heap(
 ///
 /// # Errors
 /// When it cannot be read to its end.
-pub(crate) fn hash(body: &mut Body, buffer: &mut Vec<u8>) -> io::Result<(Digest, u64)> {
-    let wanted = usize::try_from(body.size_bytes()).unwrap_or(BUFFER_BYTES).clamp(1, BUFFER_BYTES);
-    if buffer.len() < wanted {
-        buffer.resize(wanted, 0);
-    }
+pub(crate) fn hash(body: &mut Body, buffer: &mut [u8]) -> io::Result<(Digest, u64)> {
     let (mut hasher, mut size) = (Hasher::new(), 0);
     loop {
         match body.read(buffer) {
@@ -204,7 +201,7 @@ impl Check<'_> {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self, position: u64, kind: FaultKind, object: impl ToString, detail: impl Into<String>) {
+    fn open(&self, position: u64, kind: FaultKind, object: &impl ToString, detail: impl Into<String>) {
         let fault = Fault { kind, object: object.to_string(), detail: detail.into() };
         Self::lock(&self.open).push((position, fault));
     }
@@ -225,9 +222,9 @@ impl Check<'_> {
     /// # Errors
     /// When the store does not answer.
     pub(crate) fn run(&self) -> Result<Outcome, StoreError> {
-        each_heap(self.threads, &|heap| self.payloads(heap))?;
+        each_heap(self.threads, &|heap, _| self.payloads(heap))?;
         let legible = self.is_legible();
-        each_heap(self.threads, &|heap| self.objects(heap, legible))?;
+        each_heap(self.threads, &|heap, buffer| self.objects(heap, legible, buffer))?;
         self.erasures();
         let documents = legible.then(|| self.documents.load(Ordering::Relaxed));
         Ok(Outcome { strays: self.settle(), documents, legible })
@@ -255,7 +252,7 @@ impl Check<'_> {
             };
             if let Some(permit) = self.chain.erases.permitted_by(leaf.position) {
                 if found.is_some() {
-                    self.erased_is_there(permit, self.layout.payload(&leaf.sha256));
+                    self.erased_is_there(permit, &self.layout.payload(&leaf.sha256));
                 }
                 if let Some(view) = self.view.as_ref().filter(|_| self.is_full()) {
                     view.check_erased(leaf.position, permit, &self.faults);
@@ -275,7 +272,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn erased_is_there(&self, permit: u64, key: impl ToString) {
+    fn erased_is_there(&self, permit: u64, key: &impl ToString) {
         // Sorted out when all events are read: only then is it known whether the erasure is complete.
         let detail = format!("{permit}");
         let fault = Fault { kind: FaultKind::ErasedPresent, object: key.to_string(), detail };
@@ -287,7 +284,7 @@ impl Check<'_> {
             "Die Ereignisdaten zu Position {} (Journaleintrag {}) fehlen, ohne dass das Journal ihre Löschung erlaubt.",
             leaf.position, leaf.seq
         );
-        self.open(leaf.position, FaultKind::PayloadMissing, self.layout.payload(&leaf.sha256), detail);
+        self.open(leaf.position, FaultKind::PayloadMissing, &self.layout.payload(&leaf.sha256), detail);
     }
 
     fn payload(&self, leaf: &Leaf) -> Result<(), StoreError> {
@@ -370,16 +367,15 @@ impl Check<'_> {
         record[25..29].copy_from_slice(&u32::try_from(events.len()).unwrap_or(u32::MAX).to_be_bytes());
         record[29] = flags;
         self.entities.push(owner.id.as_bytes()[15], &record)?;
-        if let Some(view) = self.view.as_ref().filter(|_| self.is_full()) {
-            if let Some(fault) = view.check_leaf(leaf, owner) {
-                Self::lock(&self.open).push((leaf.position, fault));
-            }
+        if let Some(view) = self.view.as_ref().filter(|_| self.is_full())
+            && let Some(fault) = view.check_leaf(leaf, owner)
+        {
+            Self::lock(&self.open).push((leaf.position, fault));
         }
         Ok(())
     }
 
-    fn objects(&self, heap: u8, legible: bool) -> Result<(), StoreError> {
-        let mut buffer = Vec::new();
+    fn objects(&self, heap: u8, legible: bool, buffer: &mut [u8]) -> Result<(), StoreError> {
         let mut listed = HashMap::new();
         for found in self.listing.objects(heap)? {
             listed.insert((found.owner, found.sha256), found);
@@ -395,7 +391,7 @@ impl Check<'_> {
             // A sample reads what it chose, below; what a chosen payload names must at least be there.
             let is_chosen = !matches!(self.scope, Scope::Chosen(_));
             if self.depth == Depth::Bytes && seen.insert((named.owner.id, named.sha256)) {
-                self.object(&named, is_chosen, &mut buffer)?;
+                self.object(&named, is_chosen, buffer)?;
             }
         }
         match &self.scope {
@@ -414,7 +410,7 @@ impl Check<'_> {
                         let owner = EntityId::new(EntityKind::Document, found.owner);
                         let named =
                             Named { owner, sha256: found.sha256, size: found.size, position: u64::MAX };
-                        self.object(&named, true, &mut buffer)?;
+                        self.object(&named, true, buffer)?;
                     }
                 }
             }
@@ -422,7 +418,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn object(&self, named: &Named, read: bool, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+    fn object(&self, named: &Named, read: bool, buffer: &mut [u8]) -> Result<(), StoreError> {
         let key = self.layout.object(named.owner, &named.sha256);
         let missing = || {
             let detail = format!(
@@ -473,7 +469,7 @@ impl Check<'_> {
         let key = self.layout.object(EntityId::new(EntityKind::Document, owner), sha256);
         let permit = Self::lock(&self.erasing).destroyed.get(&owner).copied();
         match permit {
-            Some(permit) => self.erased_is_there(permit, key),
+            Some(permit) => self.erased_is_there(permit, &key),
             None if modified < self.started => {
                 self.stray(self.layout.local(&key).unwrap_or_default(), modified);
             }
@@ -531,20 +527,19 @@ impl Check<'_> {
             let entity = EntityId::new(kind, *id);
             if facts.begins_again {
                 let detail = "Die Geschichte des Gegenstands beginnt zweimal.";
-                self.open(facts.first, FaultKind::EventOrder, entity, detail);
+                self.open(facts.first, FaultKind::EventOrder, &entity, detail);
             } else if !facts.begins_well {
                 let detail = format!(
                     "Die Geschichte des Gegenstands beginnt mitten darin (Position {}).",
                     facts.first
                 );
-                self.open(facts.first, FaultKind::EventOrder, entity, detail);
+                self.open(facts.first, FaultKind::EventOrder, &entity, detail);
             }
-            if let Some(view) = &self.view {
-                if let Some(fault) =
+            if let Some(view) = &self.view
+                && let Some(fault) =
                     view.check_entity(entity, facts.events, facts.first, &facts.objects, self.head)
-                {
-                    Self::lock(&self.open).push((facts.first, fault));
-                }
+            {
+                Self::lock(&self.open).push((facts.first, fault));
             }
         }
     }

@@ -13,7 +13,7 @@ pub(crate) struct Faults(Mutex<BTreeMap<FaultKind, (Vec<Fault>, u64)>>);
 
 impl Faults {
     /// Notes one.
-    pub(crate) fn add(&self, kind: FaultKind, object: impl ToString, detail: impl Into<String>) {
+    pub(crate) fn add(&self, kind: FaultKind, object: impl std::fmt::Display, detail: impl Into<String>) {
         self.push(Fault { kind, object: object.to_string(), detail: detail.into() });
     }
 

@@ -145,7 +145,7 @@ impl View {
         match guarded(|| Ok(self.catalogue.leaf(leaf.position)?)) {
             Ok(Some(found)) if found == (owner, leaf.sha256) => None,
             Ok(_) => {
-                Some(differs(format!("Der Katalog kennt Position {} nicht oder anders.", leaf.position)))
+                Some(differs(&format!("Der Katalog kennt Position {} nicht oder anders.", leaf.position)))
             }
             Err(error) => Some(damaged(&error)),
         }
@@ -166,8 +166,7 @@ impl View {
         let compare = || {
             let version = self.catalogue.life(entity)?.map_or(0, |life| life.version);
             // Others may have gone on since the head was looked up.
-            let may_have_moved = self.catalogue.applied()?.seq > head;
-            if version != events && !(may_have_moved && version > events) {
+            if version != events && !(version > events && self.catalogue.applied()?.seq > head) {
                 return Ok(Some(format!("{entity} hat im Katalog {version} Ereignisse statt {events}.")));
             }
             if entity.kind == EntityKind::Document {
@@ -189,7 +188,7 @@ impl View {
         };
         match guarded(compare) {
             Ok(None) => None,
-            Ok(Some(detail)) => Some(differs(detail)),
+            Ok(Some(detail)) => Some(differs(&detail)),
             Err(error) => Some(damaged(&error)),
         }
     }
@@ -207,7 +206,7 @@ fn damaged(error: &Cause) -> Fault {
     Fault { kind: FaultKind::CatalogueDamaged, object: CATALOGUE.to_owned(), detail }
 }
 
-fn differs(detail: String) -> Fault {
+fn differs(detail: &str) -> Fault {
     let detail = format!("{detail} „eakte rebuild“ baut den Katalog neu auf.");
     Fault { kind: FaultKind::CatalogueDiffers, object: CATALOGUE.to_owned(), detail }
 }
@@ -251,7 +250,7 @@ pub(crate) fn check_places(
         }
         let root = chain.roots.get(&applied.frontier.size());
         if same && chain.whole && root.is_some_and(|root| *root != applied.frontier.root()) {
-            faults.push(differs("Der Katalog kennt eine andere Wurzel.".to_owned()));
+            faults.push(differs("Der Katalog kennt eine andere Wurzel."));
         }
     }
     if let Some(index) = &opened.index {
@@ -288,7 +287,7 @@ pub(crate) fn check_bytes(opened: &Opened, view: Option<&View>, documents: Optio
         return;
     }
     if let Some(documents) = documents.filter(|documents| *documents != count) {
-        faults.push(differs(format!("Der Katalog zählt {count} Dokumente statt {documents}.")));
+        faults.push(differs(&format!("Der Katalog zählt {count} Dokumente statt {documents}.")));
     }
     match found {
         Some(Ok(found)) if found != count => {

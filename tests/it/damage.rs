@@ -125,11 +125,6 @@ pub fn kinds(report: &VerifyReport) -> Vec<FaultKind> {
     kinds
 }
 
-/// The names below `t/t/` that begin like this.
-pub fn names(objects: &Objects, start: &str) -> Vec<String> {
-    objects.keys().filter(|name| name.starts_with(&format!("t/t/{start}"))).cloned().collect()
-}
-
 /// Damages a sound archive; exactly these findings must come of it, in both kinds of store.
 fn check(damage: impl FnOnce(&mut Objects) -> Vec<(FaultKind, String)>) {
     let closed = sound();

@@ -29,6 +29,10 @@ impl Dice {
         self.0 ^= self.0 << 17;
         self.0 % sides
     }
+
+    fn choose<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        &items[usize::try_from(self.roll(items.len() as u64)).unwrap()]
+    }
 }
 
 fn line(text: &str) -> Line {
@@ -107,7 +111,7 @@ fn grow(town: &TestArchive, dice: &mut Dice, steps: u64) {
                     let mut arrival = Arrival::named(&format!("Scan {step}-{number}.txt"), Origin::Scan);
                     arrival.batch = Some(batch);
                     arrival.source_path = Some(format!("Scan {step}-{number}.txt"));
-                    let text = format!("{} Charge {step} Blatt {number}", WORDS[dice.roll(8) as usize]);
+                    let text = format!("{} Charge {step} Blatt {number}", dice.choose(&WORDS));
                     archive
                         .receive(permit, &arrival, None, &mut text.as_bytes(), &Declared::default())
                         .unwrap();
@@ -115,12 +119,12 @@ fn grow(town: &TestArchive, dice: &mut Dice, steps: u64) {
                 archive.close_batch(permit, batch, count).unwrap();
             }
             _ => {
-                let word = WORDS[dice.roll(8) as usize];
+                let word = dice.choose(&WORDS);
                 let mut arrival = Arrival::named(&format!("{word} {step}.txt"), Origin::Upload);
                 if dice.roll(3) == 0 {
                     arrival.idempotency_key = Some(format!("schluessel {step}"));
                 }
-                let target = case_files[dice.roll(case_files.len() as u64) as usize];
+                let target = *dice.choose(&case_files);
                 // Few different texts, so that some are duplicates.
                 let text = format!("{word} {}", dice.roll(30));
                 let outcome =
