@@ -4,11 +4,11 @@
 use crate::catalogue::{Catalogue, CatalogueError, DocumentRow};
 use crate::domain::{DocumentId, EntityKind};
 use crate::journal::{Layout, Projection as _, ProjectionError};
-use crate::search::{DocumentEntry, IndexError, PageEntry, SearchIndex};
+use crate::search::{DocumentEntry, IndexError, PageEntry, Purged, SearchIndex};
 use crate::store::{ObjectStore, StoreError};
 use serde::Deserialize;
 use std::io::Read as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Most bytes of page texts that are read for one document.
 const MAX_TEXT_BYTES: u64 = 256 * 1024 * 1024;
@@ -41,6 +41,8 @@ pub struct Indexer {
     pub store: Arc<dyn ObjectStore>,
     /// The tenant's folder.
     pub layout: Layout,
+    /// One change of the index at a time: a purge would discard what a step has not committed yet.
+    turn: Mutex<()>,
 }
 
 /// The page texts of an `eakte-text/1` object, as far as searching needs them.
@@ -57,6 +59,25 @@ struct PageText {
 }
 
 impl Indexer {
+    /// Brings this index up to date with this catalogue.
+    pub fn new(
+        catalogue: Arc<Catalogue>,
+        index: Arc<SearchIndex>,
+        store: Arc<dyn ObjectStore>,
+        layout: Layout,
+    ) -> Self {
+        Self { catalogue, index, store, layout, turn: Mutex::new(()) }
+    }
+
+    /// Rewrites the index so that no byte of what was removed is left; see [`SearchIndex::purge`].
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn purge(&self) -> Result<Purged, ProjectError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(self.index.purge()?)
+    }
+
     /// Whether the index can follow from where it stands; else it must be made anew, empty.
     ///
     /// # Errors
@@ -73,9 +94,10 @@ impl Indexer {
     /// [`ProjectError`]; the index then still stands at its last commit.
     pub fn step(&self) -> Result<bool, ProjectError> {
         const COMMITS: usize = 2_000;
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let position = self.index.position();
         if position == 0 {
-            return self.build(&mut |_, _| {});
+            return self.fill(&mut |_, _| {});
         }
         let Some((last, entities)) = self.catalogue.touched_after(position, COMMITS)? else {
             return Ok(false);
@@ -101,6 +123,11 @@ impl Indexer {
     /// # Errors
     /// [`ProjectError`]; the index then is empty again.
     pub fn build(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<bool, ProjectError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.fill(progress)
+    }
+
+    fn fill(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<bool, ProjectError> {
         let applied = self.catalogue.applied()?.seq;
         if applied == 0 {
             return Ok(false);

@@ -12,7 +12,6 @@ use crate::journal::{Command, JournalError, Projection as _, payload};
 use crate::store::{Key, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// Names deleted at once.
@@ -188,21 +187,12 @@ impl Archive {
 
     /// Makes the search index let go of what the commit erased; false when it has not managed to yet.
     fn forget(&self, seq: u64) -> Result<bool, Error> {
-        let deadline = Instant::now() + Duration::from_mins(1);
         while self.indexer.index.position() < seq {
-            if !self.settings.background {
-                if !self.indexer.step()? {
-                    return Ok(false);
-                }
-            } else if Instant::now() > deadline {
+            if !self.indexer.step()? {
                 return Ok(false);
-            } else {
-                // The indexing thread is the only one that writes.
-                self.committed.ring();
-                std::thread::sleep(Duration::from_millis(50));
             }
         }
-        Ok(self.indexer.index.purge()?.complete)
+        Ok(self.indexer.purge()?.complete)
     }
 }
 

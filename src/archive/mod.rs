@@ -146,12 +146,8 @@ impl Archive {
     fn open_index(parts: &OpenParts, layout: &Layout, catalogue: &Arc<Catalogue>) -> Result<Indexer, Error> {
         let directory = parts.directory.join("search");
         let open = || SearchIndex::open_or_reset(&directory, crate::search::Settings::default());
-        let indexer = |index| Indexer {
-            catalogue: catalogue.clone(),
-            index: Arc::new(index),
-            store: parts.store.clone(),
-            layout: layout.clone(),
-        };
+        let indexer =
+            |index| Indexer::new(catalogue.clone(), Arc::new(index), parts.store.clone(), layout.clone());
         let (index, reset) = open()?;
         if let Some(reason) = reset {
             tracing::warn!(%reason, "the search index is built again");

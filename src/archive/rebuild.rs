@@ -75,8 +75,7 @@ impl Installation {
         let index_dir = directory.join("search.new");
         remove(&index_dir)?;
         let index = Arc::new(SearchIndex::create(&index_dir, search::Settings::bulk())?);
-        let store = self.store().clone();
-        let indexer = Indexer { catalogue: catalogue.clone(), index: index.clone(), store, layout };
+        let indexer = Indexer::new(catalogue.clone(), index.clone(), self.store().clone(), layout);
         let mut documents = 0;
         indexer.build(&mut |done, total| {
             documents = done;

@@ -4,26 +4,22 @@
 use super::Depth;
 use super::chain::{Chain, Leaf};
 use super::faults::Faults;
-use super::listing::{Listing, age, digest, number};
+use super::heaps::{Named, each_heap, hash, kind_byte, leaf_of, named_of, named_record};
+use super::listing::{Listing, number};
 use super::projections::View;
 use super::report::{Fault, FaultKind, Progress};
 use super::shards::Shards;
-use crate::domain::digest::Hasher;
 use crate::domain::event::{Event, LeafRange, Recorded};
 use crate::domain::{Digest, EntityId, EntityKind};
+use crate::journal::Layout;
 use crate::journal::payload::{self, PayloadError};
-use crate::journal::{Layout, Reader};
-use crate::store::{Body, ObjectStore, StoreError};
+use crate::store::{ObjectStore, StoreError};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::{self, Read as _};
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
-
-/// Bytes of an object that are read at once.
-const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Which objects are read again.
 #[derive(Debug)]
@@ -36,15 +32,6 @@ pub(crate) enum Scope {
     Chosen(HashSet<(Option<Uuid>, Digest)>),
 }
 
-/// An object that an event names.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Named {
-    pub(crate) owner: EntityId,
-    pub(crate) sha256: Digest,
-    pub(crate) size: u64,
-    pub(crate) position: u64,
-}
-
 /// What the events say about erasing.
 #[derive(Debug, Default)]
 pub(crate) struct Erasing {
@@ -53,7 +40,7 @@ pub(crate) struct Erasing {
     /// Commits whose erasure is complete.
     pub(crate) completed: HashSet<u64>,
     /// What each commit's event allows to vanish.
-    permitted: BTreeMap<u64, Vec<LeafRange>>,
+    pub(super) permitted: BTreeMap<u64, Vec<LeafRange>>,
 }
 
 /// What the passes found out beside faults.
@@ -99,70 +86,6 @@ pub(crate) struct Check<'a> {
     pub(crate) documents: AtomicU64,
 }
 
-/// Heaps for what the passes tell each other.
-pub(crate) fn heaps(scratch: &Path) -> (Shards<48>, Shards<65>, Shards<30>) {
-    (Shards::new(scratch), Shards::new(scratch), Shards::new(scratch))
-}
-
-/// A leaf as a record of a heap.
-pub(crate) fn leaf_record(leaf: &Leaf) -> [u8; 48] {
-    let mut record = [0; 48];
-    record[..32].copy_from_slice(leaf.sha256.as_bytes());
-    record[32..40].copy_from_slice(&leaf.position.to_be_bytes());
-    record[40..].copy_from_slice(&leaf.seq.to_be_bytes());
-    record
-}
-
-/// Reads [`leaf_record`] back.
-pub(crate) fn leaf_of(record: &[u8; 48]) -> Leaf {
-    Leaf { sha256: digest(&record[..32]), position: number(&record[32..40]), seq: number(&record[40..]) }
-}
-
-/// Something done for a heap, with a buffer.
-type HeapAction<'a> = dyn Fn(u8, &mut [u8]) -> Result<(), StoreError> + Sync + 'a;
-
-/// Does something for each of the 256 heaps, several at once, each thread with its own buffer.
-///
-/// # Errors
-/// The first error; the others stop soon.
-pub(crate) fn each_heap(threads: usize, action: &HeapAction<'_>) -> Result<(), StoreError> {
-    let next = AtomicUsize::new(0);
-    let failed = Mutex::new(None);
-    std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(|| {
-                let mut buffer = vec![0; BUFFER_BYTES];
-                while let Ok(heap) = u8::try_from(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(error) = action(heap, &mut buffer) {
-                        next.store(256, Ordering::Relaxed);
-                        failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                    }
-                }
-            });
-        }
-    });
-    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
-}
-
-/// Digest and length of what a body gives.
-///
-/// # Errors
-/// When it cannot be read to its end.
-pub(crate) fn hash(body: &mut Body, buffer: &mut [u8]) -> io::Result<(Digest, u64)> {
-    let (mut hasher, mut size) = (Hasher::new(), 0);
-    loop {
-        match body.read(buffer) {
-            Ok(0) => return Ok((hasher.finish(), size)),
-            Ok(count) => {
-                hasher.update(&buffer[..count]);
-                size += count as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 /// What an event does to its entity's life: whether it begins it, and of what kind the entity must be.
 fn role(event: &Event) -> (bool, Option<EntityKind>) {
     match event {
@@ -197,7 +120,7 @@ struct Entity {
 }
 
 impl Check<'_> {
-    fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -213,7 +136,7 @@ impl Check<'_> {
     }
 
     /// Whether everything is looked at, so that what nothing names is known to be a stray.
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         matches!(self.scope, Scope::All)
     }
 
@@ -542,111 +465,5 @@ impl Check<'_> {
                 Self::lock(&self.open).push((facts.first, fault));
             }
         }
-    }
-
-    /// Commits that erase must say the same as their events.
-    fn erasures(&self) {
-        let erasing = Self::lock(&self.erasing);
-        if !self.is_full() || self.faults.has(&[FaultKind::PayloadDamaged, FaultKind::PayloadUnreadable]) {
-            return;
-        }
-        let flat = |ranges: Option<&Vec<LeafRange>>| {
-            let mut ranges: Vec<_> =
-                ranges.into_iter().flatten().map(|range| (range.first, range.last)).collect();
-            ranges.sort_unstable();
-            ranges
-        };
-        let seqs: HashSet<u64> = self.chain.erasing.keys().chain(erasing.permitted.keys()).copied().collect();
-        for seq in seqs {
-            if flat(self.chain.erasing.get(&seq)) != flat(erasing.permitted.get(&seq)) {
-                let detail = format!(
-                    "Was Journaleintrag {seq} zu löschen erlaubt, stimmt nicht mit seinem Ereignis überein."
-                );
-                self.faults.add(FaultKind::ErasureMismatch, self.layout.commit(seq), detail);
-            }
-        }
-    }
-
-    /// Takes back what commits made meanwhile explain, and reports the rest.
-    fn settle(&self) -> BTreeMap<String, i64> {
-        let mut strays = std::mem::take(&mut *Self::lock(&self.strays));
-        let open = std::mem::take(&mut *Self::lock(&self.open));
-        let mut ranges = Vec::new();
-        if self.chain.whole && (!strays.is_empty() || !open.is_empty()) {
-            let reader = Reader::new(self.store.clone(), self.layout.clone());
-            let mut seq = self.head + 1;
-            while let Ok(Some((commit, _))) = reader.commit(seq) {
-                for leaf in &commit.leaves {
-                    let key = self.layout.payload(leaf);
-                    strays.remove(self.layout.local(&key).unwrap_or_default());
-                    if let Ok(bytes) = self.store.read(&key)
-                        && let Ok(events) = payload::read(&bytes)
-                    {
-                        for object in
-                            events.iter().flat_map(|one| one.objects.iter().map(move |o| (one.entity, o)))
-                        {
-                            let key = self.layout.object(object.0, &object.1.sha256);
-                            strays.remove(self.layout.local(&key).unwrap_or_default());
-                        }
-                    }
-                }
-                ranges.extend(commit.erases.into_iter().map(|range| (range, seq)));
-                seq += 1;
-            }
-        }
-        let later = super::chain::Erases::new(ranges);
-        let erasing = Self::lock(&self.erasing);
-        for (position, mut fault) in open {
-            if fault.kind == FaultKind::ErasedPresent {
-                let permit = fault.detail.parse().unwrap_or(0);
-                let is_gone = |key: &str| {
-                    key.parse().ok().and_then(|key| self.store.size(&key).ok()).is_some_and(|s| s.is_none())
-                };
-                if erasing.completed.contains(&permit) {
-                    fault.detail = format!(
-                        "Die Löschung (Journaleintrag {permit}) ist vollzogen, aber das Objekt ist da."
-                    );
-                    self.faults.push(fault);
-                } else if !is_gone(&fault.object) {
-                    fault.kind = FaultKind::ErasurePending;
-                    fault.detail = format!(
-                        "Die Löschung (Journaleintrag {permit}) ist erlaubt und noch nicht vollzogen."
-                    );
-                    self.notices.push(fault);
-                }
-            } else if later.permitted_by(position).is_none() {
-                self.faults.push(fault);
-            }
-        }
-        for (local, modified) in &strays {
-            let detail = format!("Kein Ereignis nennt dieses Objekt (Alter: {}).", age(self.now, *modified));
-            self.notices.add(FaultKind::Unreferenced, format!("{}/{local}", self.layout.root()), detail);
-        }
-        strays
-    }
-}
-
-pub(crate) fn kind_byte(kind: EntityKind) -> u8 {
-    let place = EntityKind::ALL.iter().position(|each| *each == kind);
-    place.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX)
-}
-
-pub(crate) fn named_record(named: &Named) -> [u8; 65] {
-    let mut record = [0; 65];
-    record[..16].copy_from_slice(named.owner.id.as_bytes());
-    record[16..48].copy_from_slice(named.sha256.as_bytes());
-    record[48..56].copy_from_slice(&named.size.to_be_bytes());
-    record[56..64].copy_from_slice(&named.position.to_be_bytes());
-    record[64] = kind_byte(named.owner.kind);
-    record
-}
-
-pub(crate) fn named_of(record: &[u8; 65]) -> Named {
-    let kind = EntityKind::ALL.get(usize::from(record[64])).copied().unwrap_or(EntityKind::Document);
-    Named {
-        owner: EntityId::new(kind, Uuid::from_slice(&record[..16]).unwrap_or_default()),
-        sha256: digest(&record[16..48]),
-        size: number(&record[48..56]),
-        position: number(&record[56..64]),
     }
 }

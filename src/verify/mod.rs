@@ -8,9 +8,11 @@
 pub(crate) mod chain;
 pub(crate) mod check;
 pub(crate) mod faults;
+pub(crate) mod heaps;
 pub(crate) mod listing;
 pub(crate) mod projections;
 mod report;
+mod settle;
 pub(crate) mod shards;
 
 pub use report::{Expect, Fault, FaultKind, InvalidExpect, Progress, Sample, VerifyOptions, VerifyReport};
@@ -19,8 +21,9 @@ use crate::domain::TenantSlug;
 use crate::journal::{Layout, Reader, payload};
 use crate::store::{ObjectStore, StoreError};
 use chain::{Leaf, Listener, Marks};
-use check::{Check, Erasing, Scope, leaf_record};
+use check::{Check, Erasing, Scope};
 use faults::Faults;
+use heaps::leaf_record;
 use jiff::Timestamp;
 use listing::Listing;
 use projections::{Projections, View};
@@ -138,7 +141,7 @@ pub(crate) fn verify(
         Scope::Chosen(chosen) => chosen.len() as u64,
     };
     let is_full = matches!(scope, Scope::All);
-    let (_, named, entities) = check::heaps(scratch);
+    let (_, named, entities) = heaps::heaps(scratch);
     let check = Check {
         store,
         layout,
