@@ -4,6 +4,7 @@
 mod backup;
 mod damage;
 mod digitise;
+mod erasing;
 mod faults;
 mod http;
 mod pdfa;
