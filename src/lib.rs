@@ -15,6 +15,8 @@ pub mod extract;
 pub mod ingest;
 pub mod journal;
 pub mod project;
+#[cfg(test)]
+mod schema;
 pub mod search;
 pub mod serve;
 pub mod store;

@@ -30,7 +30,7 @@ macro_rules! word_list {
                 })
             }
         }
-        super::ids::serde_as_text!($name);
+        super::ids::serde_as_text!($name, { "enum": [$($word),+] });
     };
 }
 pub(crate) use word_list;

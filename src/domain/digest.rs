@@ -48,7 +48,7 @@ impl FromStr for Digest {
     }
 }
 
-super::ids::serde_as_text!(Digest);
+super::ids::serde_as_text!(Digest, { "pattern": "^[0-9a-f]{64}$" });
 
 /// Bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {

@@ -3,9 +3,10 @@
 use std::{fmt, str::FromStr};
 use uuid::Uuid;
 
-/// Writes a type as the text its `Display` gives and reads it with its `FromStr`.
+/// Writes a type as the text its `Display` gives and reads it with its `FromStr`. What else its schema says of
+/// the text comes after the name.
 macro_rules! serde_as_text {
-    ($name:ty) => {
+    ($name:ty $(, $schema:tt)?) => {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -26,7 +27,15 @@ macro_rules! serde_as_text {
                 stringify!($name).into()
             }
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string" })
+                #[allow(unused_mut, reason = "most types say no more than this")]
+                let mut schema = schemars::json_schema!({ "type": "string" });
+                $(
+                    let more = serde_json::json!($schema);
+                    for (key, value) in more.as_object().expect("written as an object here") {
+                        schema.insert(key.clone(), value.clone());
+                    }
+                )?
+                schema
             }
         }
     };
@@ -70,7 +79,7 @@ macro_rules! id_type {
                 EntityId { kind: EntityKind::$kind, id: id.0 }
             }
         }
-        serde_as_text!($name);
+        serde_as_text!($name, { "format": "uuid" });
     };
 }
 
@@ -194,7 +203,7 @@ impl FromStr for EntityId {
     }
 }
 
-serde_as_text!(EntityId);
+serde_as_text!(EntityId, { "pattern": "^(tenant|account|unit|plan_unit|case_file|document|batch)/[0-9a-f-]{36}$" });
 
 /// Mandant: a tenant's immutable short name: 1 to 40 of `a-z 0-9 -`, starting with a letter.
 ///

@@ -6,6 +6,7 @@ mod damage;
 mod digitise;
 mod erasing;
 mod faults;
+mod formats;
 mod http;
 mod pdfa;
 mod rebuild;
