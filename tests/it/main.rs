@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, missing_docs, unreachable_pub)]
 
 mod backup;
+mod bucket;
+mod contract;
 mod damage;
 mod digitise;
 mod erasing;

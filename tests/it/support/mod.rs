@@ -1,6 +1,7 @@
 //! What the tests share: an archive with a fixed clock, a fresh directory and one tenant; seeded chance; stores
 //! that fail.
 
+pub mod bucket;
 pub mod chance;
 pub mod faulty;
 pub mod town;
