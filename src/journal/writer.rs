@@ -130,6 +130,10 @@ impl Writer {
     /// # Errors
     /// When the journal or the projection is broken; nothing is written from then on.
     pub fn catch_up(&mut self) -> Result<u64, AppendError> {
+        if let Some(halt @ Halt::Unsynced) = self.halted {
+            // What stands there may be our own commit whose sync failed: a power cut can still take it.
+            return Err(AppendError::ReadOnly(halt));
+        }
         let before = self.applied.seq;
         let (reader, from) = (&self.reader, self.applied.clone());
         let caught_up =

@@ -16,6 +16,7 @@ use eakte::domain::{Digest, DocumentId};
 use eakte::ingest::{BatchFacts, Declared, Entry, FileStatus, Outcome, Walk};
 use eakte::journal::{Applied, Projection as _};
 use eakte::store::ObjectStore;
+use eakte::verify::VerifyOptions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -212,6 +213,8 @@ impl Town {
         // Which of two equal papers is the duplicate depends on which one came first.
         assert_eq!((row.received + row.duplicate, row.rejected), (4, 1), "{context}: {row:?}");
         assert!((1..=3).contains(&row.received), "{context}: {row:?}");
+        let report = open.archive.verify(&open.permit, &VerifyOptions::default(), &|_| {}).unwrap();
+        assert!(report.findings.is_empty(), "{context}: {:?}", report.findings);
         whole(archive, &self.store, &self.folder.0.path().join("fresh"), context);
     }
 }
