@@ -122,6 +122,12 @@ impl Town {
         Self { store, folder, papers }
     }
 
+    /// Lets go of the store and takes another one, which may be the same place opened again.
+    pub fn reopen(&mut self, open: impl FnOnce() -> Arc<dyn ObjectStore>) {
+        self.store = Arc::new(eakte::store::Memory::new());
+        self.store = open();
+    }
+
     /// Opens the archive, as after a restart.
     pub fn open(&self) -> Result<Open, Error> {
         let installation = self.folder.installation(self.store.clone())?;
