@@ -16,7 +16,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{Stream, StreamExt as _};
-use std::io::Read;
+use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -116,6 +116,18 @@ impl Parts {
             return Err(Problem::malformed("Auf „metadata“ folgt keine Datei."));
         }
         Ok(None)
+    }
+
+    /// The bytes of a file that must be the last part: they end well only if nothing follows.
+    pub(super) fn only(mut self, part: FilePart) -> impl Stream<Item = io::Result<Bytes>> + Unpin {
+        let end = async move {
+            match self.next_file().await {
+                Ok(None) => None,
+                _ => Some(Err(io::ErrorKind::InvalidData.into())),
+            }
+        };
+        let end = futures_util::stream::once(end).filter_map(std::future::ready);
+        Box::pin(part.map(|chunk| chunk.map_err(io::Error::other)).chain(end))
     }
 
     async fn small(&self, mut field: multer::Field<'static>) -> Result<Vec<u8>, Problem> {

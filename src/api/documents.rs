@@ -53,12 +53,19 @@ pub(super) async fn create(
     let digest = digest_header::declared(request.headers())?;
     refuse_encodings(request.headers())?;
     if is_multipart(request.headers()) {
+        if digest.is_some() {
+            let detail = "Bei multipart/form-data steht die Prüfsumme der Datei in „metadata“ (sha256).";
+            return Err(Problem::malformed(detail));
+        }
         let mut parts = Parts::begin(&api, request)?;
-        let mut part =
-            parts.next_file().await?.ok_or_else(|| Problem::malformed("Der Teil „file“ fehlt."))?;
-        let facts = part.facts.take().map_or(Ok(facts), Ok::<_, Problem>)?;
+        let part = parts.next_file().await?;
+        let mut part = part.ok_or_else(|| Problem::malformed("Der Teil „file“ fehlt."))?;
+        if let Some(wrong) = part.wrong.take() {
+            return Err(wrong);
+        }
+        let facts = part.facts.take().unwrap_or(facts);
         let announced = facts.parse(part.name.as_deref(), key)?;
-        return take(&api, &caller, announced, &mut part).await;
+        return take(&api, &caller, announced, &mut parts.only(part)).await;
     }
     let size = content_length(request.headers());
     if let Some(size) = size.filter(|size| *size > caller.archive.settings().max_file_bytes) {

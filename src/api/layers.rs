@@ -91,3 +91,46 @@ pub(super) async fn no_method() -> Problem {
     let detail = "Der Kopf „Allow“ nennt die Methoden, die es unter dieser Adresse gibt.";
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Options;
+    use crate::archive::{Installation, Place, Settings};
+    use crate::clock::{SystemClock, SystemEntropy};
+    use axum::Router;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use std::sync::Arc;
+    use tower::ServiceExt as _;
+
+    async fn panics() -> Response {
+        panic!("broken")
+    }
+
+    #[test]
+    fn a_panic_and_a_bare_failure_leave_as_problems() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::directory(&folder.path().join("data"));
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+        let installation = Installation::create(place, Settings::default(), clock, entropy).unwrap();
+        let (_stop, stopping) = tokio::sync::watch::channel(false);
+        let api = Api::new(Arc::new(installation), Options::default(), stopping);
+        let router: Router = Router::new()
+            .route("/panic", get(panics))
+            .route("/bare", get(|| async { (StatusCode::BAD_GATEWAY, "<h1>no</h1>") }))
+            .layer(from_fn_with_state(api, observe));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for (path, status) in [("/panic", 500), ("/bare", 502)] {
+            let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+            let response = runtime.block_on(router.clone().oneshot(request)).unwrap();
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers()["content-type"], "application/problem+json");
+            let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+            let body = runtime.block_on(axum::body::to_bytes(response.into_body(), 10_000)).unwrap();
+            let problem: Problem = serde_json::from_slice(&body).unwrap();
+            assert_eq!((problem.status, problem.request_id), (status, Some(id)));
+            assert!(!problem.detail.contains("broken"));
+        }
+    }
+}

@@ -135,9 +135,9 @@ where
     let (sent, outcome) = futures_util::future::join(feed, room.run(move || work(&mut reader))).await;
     match (sent, outcome) {
         (Sent::TooSlow, Err(_)) => Err(Problem::too_slow()),
-        (Sent::Broken, Err(_)) => {
-            Err(Problem::malformed("Die Übertragung brach ab; gespeichert wurde nichts."))
-        }
+        (Sent::Broken, Err(_)) => Err(Problem::malformed(
+            "Die Übertragung brach ab oder ist nicht verständlich; gespeichert wurde nichts.",
+        )),
         (_, outcome) => Ok(outcome?),
     }
 }

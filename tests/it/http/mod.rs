@@ -15,7 +15,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use eakte::api::{self, Api};
-use eakte::archive::{Archive, Installation, NewTenant, Place, Settings};
+use eakte::archive::{Installation, NewTenant, Place, Settings};
 use eakte::clock::SystemEntropy;
 use eakte::domain::text::Line;
 use serde_json::Value;
@@ -72,7 +72,7 @@ pub(crate) struct Towns {
     // First, so that it goes before what it works on.
     pub(crate) runtime: Runtime,
     pub(crate) router: Router,
-    pub(crate) archive: Arc<Archive>,
+    api: Api,
     pub(crate) token: String,
     pub(crate) other: String,
     pub(crate) folder: TempDir,
@@ -95,6 +95,13 @@ pub(crate) fn make(folder: &TempDir, settings: Settings) -> (Installation, Strin
     (installation, token, other)
 }
 
+impl Drop for Towns {
+    fn drop(&mut self) {
+        // Uploads in parts would keep the runtime waiting for their senders.
+        self.api.close();
+    }
+}
+
 impl Towns {
     pub(crate) fn new() -> Self {
         Self::with(api::Options::default(), Settings { max_file_bytes: MAX_FILE_BYTES, ..settings(false) })
@@ -103,12 +110,11 @@ impl Towns {
     pub(crate) fn with(options: api::Options, settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (installation, token, other) = make(&folder, settings);
-        let archive = installation.archive(&"t".parse().unwrap()).unwrap();
         let (stop, stopping) = watch::channel(false);
         let api = Api::new(Arc::new(installation), options, stopping);
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        Self { runtime, router: api::router(api), archive, token, other, folder, _stop: stop }
+        Self { runtime, router: api::router(api.clone()), api, token, other, folder, _stop: stop }
     }
 
     pub(crate) fn send(&self, request: Request<Body>) -> Answer {

@@ -154,6 +154,7 @@ fn a_multipart_upload_needs_its_parts_in_order() {
     upload(&[("metadata", None, b"{}")]).problem(400);
     upload(&[("colour", None, b"red")]).problem(400);
     upload(&[("metadata", None, br#"{"colour":"red"}"#), ("file", Some("a"), b"y")]).problem(400);
+    upload(&[("file", Some("a"), b"y"), ("file", Some("b"), b"z")]).problem(400);
     upload(&[("metadata", None, &vec![b' '; 100_000]), ("file", Some("a"), b"y")]).problem(413);
     let request = towns.request("POST", "/api/v1/documents").header("content-type", "multipart/form-data");
     towns.send(request.body(Body::from("x")).unwrap()).problem(415);
