@@ -32,6 +32,9 @@ impl Syncs for NoSyncs {
     fn directory(&self, _: &File, _: &Path) -> io::Result<()> {
         Ok(())
     }
+    fn everything(&self, _: &File, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 const WORDS: [&str; 24] = [
