@@ -292,7 +292,9 @@ impl<'a> Flow<'a> {
         if let Err(error) = &written {
             self.ctx.note(format!("no searchable PDF: {error}"));
         }
-        self.outcome.has_pdf = written.is_ok() && flushed.is_ok() && self.printable && self.failed.is_none();
+        let whole = written.is_ok() && flushed.is_ok() && self.printable && self.failed.is_none();
+        // Blank pages alone are nothing to search in.
+        self.outcome.has_pdf = whole && self.outcome.ocr_pages > 0;
         if !self.outcome.has_pdf {
             std::fs::remove_file(&path)?;
         }

@@ -142,7 +142,7 @@ fn bad_files_are_read_as_far_as_they_go_and_say_what_is_wrong() {
     let town = TestArchive::new(true);
     let whole = samples::pdf(&[&LETTER, &LETTER]);
     // Cut off before its table of contents, so that the objects must be looked for.
-    let table = whole.windows(5).rposition(|window| window == b"\nxref").unwrap();
+    let table = whole.windows(5).position(|window| window == b"xref\n").unwrap();
     let cut = &whole[..table];
     for (name, bytes, expected, has_text) in [
         ("Kennwort.pdf", samples::encrypted_pdf(), FindingCode::Encrypted, false),

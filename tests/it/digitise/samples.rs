@@ -78,9 +78,9 @@ pub fn encrypted_pdf() -> Vec<u8> {
     saved(document)
 }
 
-/// A PDF of few bytes whose second page unpacks to 600 MB.
+/// A PDF of few bytes whose second page unpacks to 300 MB.
 pub fn bomb_pdf() -> Vec<u8> {
-    let blanks = vec![b' '; 600_000_000];
+    let blanks = vec![b' '; 300_000_000];
     saved(document(vec![content(&LETTER), blanks, content(&LETTER)]))
 }
 
