@@ -22,7 +22,7 @@ fn corpus(test: &str, name: &str) -> Option<Vec<PathBuf>> {
 fn read(path: &Path, ocr: Option<Ocr>) -> (End, Option<PageTexts>) {
     let folder = tempfile::tempdir().unwrap();
     let bytes = std::fs::read(path).unwrap();
-    std::fs::write(folder.path().join(INPUT), &bytes).unwrap();
+    super::samples::write(&folder.path().join(INPUT), &bytes);
     let head = &bytes[..bytes.len().min(4_096)];
     let name = path.file_name().unwrap().to_string_lossy();
     let job = Job {

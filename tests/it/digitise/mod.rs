@@ -66,7 +66,7 @@ fn codes(reading: &ReadingRow) -> Vec<FindingCode> {
 /// A program for [`Settings::worker`] that does this instead of reading.
 fn script(folder: &Path, body: &str) -> PathBuf {
     let path = folder.join("worker.sh");
-    std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    samples::write(&path, format!("#!/bin/sh\n{body}\n"));
     std::fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
     path
 }
@@ -213,7 +213,7 @@ fn a_reading_is_repeated_on_demand_and_a_failed_one_takes_nothing_away() {
     town.archive.digitise_again(&town.permit, id).unwrap();
     let second = reading_that(&town, id, |reading| reading.data.generation == 2);
     assert_eq!(second.data.text, first.data.text);
-    std::fs::write(&flag, b"").unwrap();
+    samples::write(&flag, b"");
     town.archive.digitise_again(&town.permit, id).unwrap();
     let third = reading_that(&town, id, |reading| reading.data.generation == 3);
     assert_eq!(codes(&third), [FindingCode::WorkerCrashed]);
@@ -255,7 +255,7 @@ fn a_damaged_original_is_a_finding_and_no_endless_loop() {
         let path = find(&town.folder.path().join("data"), &name).expect("the original lies in the store");
         std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         if id == changed {
-            std::fs::write(&path, b"Der Inhalt, wie er nicht war").unwrap();
+            samples::write(&path, b"Der Inhalt, wie er nicht war");
         } else {
             std::fs::remove_file(&path).unwrap();
         }

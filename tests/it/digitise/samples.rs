@@ -6,6 +6,15 @@ use hayro::{PixmapSettings, RenderCache, RenderSettings};
 use lopdf::{
     Dictionary, Document, EncryptionState, EncryptionVersion, Object, Permissions, Stream, dictionary,
 };
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+
+/// Makes a file; these need not last.
+pub fn write(path: &Path, bytes: impl AsRef<[u8]>) {
+    File::create(path).unwrap().write_all(bytes.as_ref()).unwrap();
+}
 
 /// A letter long enough to be read with confidence.
 pub const LETTER: [&str; 5] = [
@@ -24,7 +33,7 @@ pub fn pdf(pages: &[&[&str]]) -> Vec<u8> {
 fn content(lines: &[&str]) -> Vec<u8> {
     let mut content = String::from("BT /F1 16 Tf 60 760 Td 24 TL\n");
     for line in lines {
-        content.push_str(&format!("({line}) Tj T*\n"));
+        writeln!(content, "({line}) Tj T*").unwrap();
     }
     (content + "ET").into_bytes()
 }
