@@ -13,6 +13,8 @@ use std::path::Path;
 const STRAIGHT_DEGREES: f32 = 0.15;
 /// A page read with less confidence than this may lie on its side.
 const POOR_CONFIDENCE: u8 = 55;
+/// A page read with less than this may stand on its head even if Tesseract sees no sign of it.
+const HOPELESS_CONFIDENCE: u8 = 35;
 /// Fewer letters than this say nothing about confidence.
 const FEW_LETTERS: usize = 12;
 
@@ -176,7 +178,13 @@ impl Recogniser<'_> {
             .flatten()
         {
             Some((turn, sure)) if sure >= 1.0 => turn,
-            // A page with hardly a letter is not worth three more attempts.
+            // A faded page that was read after a fashion stands as it should, and one with hardly a letter is not
+            // worth three more attempts.
+            _ if found.read.confidence().is_some_and(|mean| mean >= HOPELESS_CONFIDENCE)
+                && letters >= 100 =>
+            {
+                0
+            }
             _ if letters < FEW_LETTERS && found.read.score() == 0 && self.ocr.can_orient => 0,
             _ => self.best_turn(scan, found.read.score())?,
         };
