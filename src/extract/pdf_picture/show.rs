@@ -34,6 +34,7 @@ struct Matrix {
 impl Matrix {
     const UNIT: Self = Self { a: 1.0, b: 0.0, c: 0.0, d: 1.0, e: 0.0, f: 0.0 };
 
+    #[expect(clippy::many_single_char_names, reason = "the names of the PDF specification")]
     fn read(document: &Document, numbers: &[Object]) -> Option<Self> {
         let numbers: Vec<f32> = floats(document, numbers);
         let &[a, b, c, d, e, f] = numbers.as_slice() else { return None };
@@ -188,8 +189,7 @@ impl<'d> Walk<'d> {
                 "f" | "F" | "f*" if state.fill == Fill::White && self.images.is_empty() && !clips => {
                     path = Some(Vec::new());
                 }
-                "g" => state.fill = fill(&floats(self.document, operands), 1.0),
-                "rg" => state.fill = fill(&floats(self.document, operands), 1.0),
+                "g" | "rg" => state.fill = fill(&floats(self.document, operands)),
                 "k" => {
                     state.fill = match floats(self.document, operands).as_slice() {
                         [0.0, 0.0, 0.0, 0.0] => Fill::White,
@@ -199,7 +199,7 @@ impl<'d> Walk<'d> {
                 }
                 "cs" | "sc" | "scn" => state.fill = Fill::Other,
                 "Tr" => {
-                    state.invisible_text = operands.first().and_then(|mode| mode.as_i64().ok()) == Some(3)
+                    state.invisible_text = operands.first().and_then(|mode| mode.as_i64().ok()) == Some(3);
                 }
                 "Tj" | "TJ" | "'" | "\"" if state.invisible_text || is_empty_text(operands) => {}
                 "gs" => self.check_state(resources, operands)?,
@@ -297,11 +297,11 @@ impl<'d> Walk<'d> {
     }
 }
 
-fn fill(color: &[f32], full: f32) -> Fill {
+fn fill(color: &[f32]) -> Fill {
     match color {
         [] => Fill::Other,
         parts if parts.iter().all(|&part| part <= 0.0) => Fill::Black,
-        parts if parts.iter().all(|&part| part >= full) => Fill::White,
+        parts if parts.iter().all(|&part| part >= 1.0) => Fill::White,
         _ => Fill::Other,
     }
 }

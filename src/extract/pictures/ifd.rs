@@ -1,4 +1,4 @@
-//! Directories of TIFF, BigTIFF and EXIF: tags with their values, never beyond the file.
+//! Directories of TIFF (with its 64-bit form) and EXIF: tags with their values, never beyond the file.
 
 use super::PictureError;
 use std::collections::BTreeMap;

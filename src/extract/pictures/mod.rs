@@ -92,6 +92,7 @@ pub type Pictures<'b> = Box<dyn Iterator<Item = Result<Picture, PictureError>> +
 ///
 /// # Errors
 /// When the file as a whole is not what its format says. Faults of single pages come from the iterator.
+#[allow(clippy::match_wildcard_for_single_variants, reason = "other formats come without pictures")]
 pub fn pictures<'b>(
     format: Format,
     bytes: &'b [u8],

@@ -57,6 +57,7 @@ impl Iterator for Pages<'_> {
 }
 
 /// A directory's tags, checked.
+#[expect(clippy::struct_excessive_bools, reason = "each is a tag of its own")]
 struct Page<'b> {
     tree: Tree<'b>,
     width: u32,

@@ -87,7 +87,7 @@ pub fn write(
             leaves.clear();
         }
         let sheet = Sheet::of(&page.picture);
-        let image = picture::write(&mut sink, page.picture).map_err(|fault| fault.on_page(page_number))?;
+        let image = picture::write(&mut sink, &page.picture).map_err(|fault| fault.on_page(page_number))?;
         let content = text::content(&sheet, &page.words, &mut letters);
         let (width, height) = (number(content.width), number(content.height));
         let content = sink.packed_stream(dictionary! {}, &content.commands)?;

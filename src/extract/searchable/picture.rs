@@ -31,7 +31,7 @@ impl From<io::Error> for Fault {
 }
 
 /// Writes the picture.
-pub(super) fn write(sink: &mut Sink<'_>, picture: Picture) -> Result<Id, Fault> {
+pub(super) fn write(sink: &mut Sink<'_>, picture: &Picture) -> Result<Id, Fault> {
     if picture.width == 0 || picture.height == 0 {
         return Err(Fault::Picture(PictureError::Empty));
     }
@@ -93,7 +93,7 @@ pub(super) fn write(sink: &mut Sink<'_>, picture: Picture) -> Result<Id, Fault> 
         Encoded::Jpeg { .. } | Encoded::Jpeg2000 { .. } => {
             // CMYK has no place beside an intent for red, green and blue; other JPEG 2000 is not what PDF/A allows.
             let plain = picture.unpacked(&PictureLimits::default()).map_err(Fault::Picture)?;
-            return write(sink, plain);
+            return write(sink, &plain);
         }
     };
     Ok(id)
