@@ -68,9 +68,16 @@ pub(super) async fn create(
         return take(&api, &caller, announced, &mut parts.only(part)).await;
     }
     let size = content_length(request.headers());
-    if let Some(size) = size.filter(|size| *size > caller.archive.settings().max_file_bytes) {
-        let detail = format!("{size} Byte");
-        return Err(Problem::rejected(Rejection::TooLarge, Some(detail)));
+    let limit = caller.archive.settings().max_file_bytes;
+    if let Some(size) = size.filter(|size| *size > limit) {
+        // Whoever waits for our word before sending is not asked for a body that nobody wants.
+        if !request.headers().contains_key(header::EXPECT) {
+            drain(&mut request.into_body().into_data_stream()).await;
+        }
+        return Err(Problem::rejected(
+            Rejection::TooLarge,
+            Some(format!("{size} Byte, erlaubt sind {limit}")),
+        ));
     }
     let mut announced = facts.parse(None, key)?;
     if digest.is_some_and(|digest| announced.declared.sha256.is_some_and(|known| known != digest)) {

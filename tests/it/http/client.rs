@@ -4,7 +4,7 @@ use super::live::Live;
 use super::sha256;
 use crate::support::settings;
 use eakte::api::rows::{BatchOpening, DocumentFacts, JobAsked, JobState};
-use eakte::archive::Kind;
+use eakte::archive::{Kind, Settings};
 use eakte::client::{Client, ClientError, Sent, Upload};
 use std::io::Write as _;
 use std::time::Duration;
@@ -91,4 +91,16 @@ fn failures_are_told_apart() {
     let error = client.health().unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
     assert!(error.to_string().contains("nicht erreichbar"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_too_large_is_rejected_in_words_although_it_was_not_read_to_its_end() {
+    let server = Live::start(|_| {}, Settings { max_file_bytes: 100_000, ..settings(false) });
+    let client = Client::new(&server.url(), &server.token).unwrap();
+    let path = file(&server.folder, "gross", &vec![1; 8_000_000]);
+    let Sent::Rejected { reason, detail } = client.ingest_file(&path, &Upload::default()).unwrap() else {
+        panic!()
+    };
+    assert_eq!(reason, "too-large");
+    assert!(detail.contains("100000"), "{detail}");
 }

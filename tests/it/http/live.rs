@@ -155,6 +155,45 @@ fn a_large_upload_and_download_take_little_memory() {
     assert!(grown < 128, "{grown} MB for a file of {megabytes} MB");
 }
 
+#[test]
+fn many_uploads_at_once_take_little_memory() {
+    let files: usize = std::env::var("EAKTE_UPLOADS").ok().map_or(400, |text| text.parse().unwrap());
+    let server = Live::start(|_| {}, settings(true));
+    let before = resident_bytes();
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let (begun, peak) = (Instant::now(), std::sync::atomic::AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                let mut bytes = vec![b'x'; 200_000];
+                loop {
+                    let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    if number >= files {
+                        break;
+                    }
+                    bytes[..8].copy_from_slice(&(number as u64).to_le_bytes());
+                    let mut stream = server.connect();
+                    let more = format!("Content-Length: {}\r\nConnection: close\r\n", bytes.len());
+                    let head = server.head("POST", "/api/v1/documents?name=a.bin", &more);
+                    stream.write_all(head.as_bytes()).unwrap();
+                    stream.write_all(&bytes).unwrap();
+                    assert_eq!(answer(stream).0, 201);
+                    peak.fetch_max(resident_bytes(), std::sync::atomic::Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let (peak, seconds) = (peak.into_inner(), begun.elapsed().as_secs_f32());
+    let mebibytes = |bytes: u64| bytes / 1024 / 1024;
+    println!(
+        "{files} files in {seconds:.1} s; memory {} MB before, {} MB at most (with the senders)",
+        mebibytes(before),
+        mebibytes(peak)
+    );
+    assert_eq!(server.documents(), files);
+    assert!(mebibytes(peak.saturating_sub(before)) < 200);
+}
+
 fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
