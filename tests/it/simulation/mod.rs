@@ -32,29 +32,29 @@ struct Both {
 }
 
 impl Both {
-    fn same<T: PartialEq + std::fmt::Debug>(what: &str, a: T, b: &T) -> Result<T, ProjectionError> {
+    fn same<T: PartialEq + std::fmt::Debug>(what: &str, a: T, b: &T) -> T {
         if a != *b {
             violation(format!("catalogue and model differ in {what}: {a:?} and {b:?}"));
         }
-        Ok(a)
+        a
     }
 }
 
 impl Projection for Both {
     fn applied(&self) -> Result<Applied, ProjectionError> {
-        Self::same("place", self.catalogue.applied()?, &self.model.applied()?)
+        Ok(Self::same("place", self.catalogue.applied()?, &self.model.applied()?))
     }
 
     fn life(&self, entity: EntityId) -> Result<Option<Life>, ProjectionError> {
-        Self::same("life", self.catalogue.life(entity)?, &self.model.life(entity)?)
+        Ok(Self::same("life", self.catalogue.life(entity)?, &self.model.life(entity)?))
     }
 
     fn owner(&self, key: &UniqueKey) -> Result<Option<EntityId>, ProjectionError> {
-        Self::same("owner", self.catalogue.owner(key)?, &self.model.owner(key)?)
+        Ok(Self::same("owner", self.catalogue.owner(key)?, &self.model.owner(key)?))
     }
 
     fn counter(&self, counter: &CounterKey) -> Result<u64, ProjectionError> {
-        Self::same("counter", self.catalogue.counter(counter)?, &self.model.counter(counter)?)
+        Ok(Self::same("counter", self.catalogue.counter(counter)?, &self.model.counter(counter)?))
     }
 
     fn apply(&self, commits: &[CommitRecord]) -> Result<(), ProjectionError> {

@@ -380,7 +380,7 @@ impl Player<'_> {
         self.planned_with("open", Vec::new(), vec![plan_unit(), id], Vec::new(), decide)
     }
 
-    fn publish(handle: &Handle, owner: EntityId, text: String) -> Result<ObjectRef, StoreError> {
+    fn publish(handle: &Handle, owner: EntityId, text: &str) -> Result<ObjectRef, StoreError> {
         let mut staging = handle.stage()?;
         staging.write_all(text.as_bytes()).map_err(StoreError::staging)?;
         let staged = staging.finish()?;
@@ -396,7 +396,7 @@ impl Player<'_> {
         what: &str,
         guards: Vec<Guard>,
         owner: EntityId,
-        text: String,
+        text: &str,
         event: Event,
     ) -> Planned {
         match Self::publish(handle, owner, text) {
@@ -437,7 +437,7 @@ impl Player<'_> {
             findings: Vec::new(),
             idempotency_key,
         });
-        self.with_object(handle, "receive", guards, id, text, event)
+        self.with_object(handle, "receive", guards, id, &text, event)
     }
 
     fn add_version(&mut self, id: EntityId, version: u64, handle: &Handle) -> Planned {
@@ -449,7 +449,7 @@ impl Player<'_> {
             idempotency_key: None,
         });
         let text = format!("version {:x}", self.chance.next());
-        self.with_object(handle, "version", vec![Guard::Version(id, version)], id, text, event)
+        self.with_object(handle, "version", vec![Guard::Version(id, version)], id, &text, event)
     }
 
     fn digitise(&mut self, id: EntityId, epoch: u64, handle: &Handle) -> Planned {
@@ -467,7 +467,7 @@ impl Player<'_> {
             findings: Vec::new(),
         });
         let text = format!("text {:x}", self.chance.next());
-        self.with_object(handle, "digitise", vec![Guard::Epoch(id, epoch)], id, text, event)
+        self.with_object(handle, "digitise", vec![Guard::Epoch(id, epoch)], id, &text, event)
     }
 
     fn permit_erasure(&mut self, facts: &Facts, id: EntityId, version: u64, handle: &Handle) -> Planned {

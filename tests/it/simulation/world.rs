@@ -273,7 +273,7 @@ impl Handle {
         self.writer.filter(|_| std::thread::current().id() == self.owner)
     }
 
-    fn note(&self, state: &mut State, text: String) {
+    fn note(&self, state: &mut State, text: &str) {
         if let Some(writer) = self.writer() {
             let step = state.step;
             state.trace.push(format!("{step} w{writer} {text}"));
@@ -295,7 +295,7 @@ impl Handle {
         if self.writer().is_none() || !state.chance.permille(weather) {
             return None;
         }
-        self.note(state, format!("{what} refused"));
+        self.note(state, &format!("{what} refused"));
         let source = io::Error::other("simulated");
         Some(if state.chance.permille(500) {
             StoreError::Io {
@@ -319,7 +319,7 @@ impl Handle {
             let fate = state.chance.below(3);
             self.note(
                 state,
-                format!("{what} {} doubtful: {}", describe(&request), ["applied", "lost", "late"][fate]),
+                &format!("{what} {} doubtful: {}", describe(&request), ["applied", "lost", "late"][fate]),
             );
             match fate {
                 0 => state.perform(request),
@@ -355,7 +355,7 @@ impl Handle {
             {
                 self.world.die(writer, state, "amid");
             }
-            self.note(&mut state, format!("{what} {key}"));
+            self.note(&mut state, &format!("{what} {key}"));
             state.insert(key, bytes.clone(), is_durable);
         }
         self.world.leave(self.writer(), state);
@@ -366,7 +366,7 @@ impl Handle {
         let weather = state.weather.sync;
         let fails = self.is_disk() && self.writer().is_some() && state.chance.permille(weather);
         if fails {
-            self.note(state, "a sync fails".into());
+            self.note(state, "a sync fails");
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = true;
         }
         fails
@@ -429,7 +429,7 @@ impl ObjectStore for Handle {
             state.objects.remove(key);
         }
         let is_new = !state.objects.contains_key(key);
-        self.note(&mut state, format!("create {key}: {}", if is_new { "done" } else { "taken" }));
+        self.note(&mut state, &format!("create {key}: {}", if is_new { "done" } else { "taken" }));
         state.insert(key, bytes, false);
         // Visible, not yet durable: on a disk this is a step of its own, and the folder may fail to open.
         if self.is_disk() {
@@ -466,7 +466,7 @@ impl ObjectStore for Handle {
         let erases = object.bytes.windows(8).any(|part| part == b"\nerases ");
         if self.writer().is_some() && !self.is_disk() && is_young && !erases && state.chance.permille(weather)
         {
-            self.note(&mut state, format!("does not see {key} yet"));
+            self.note(&mut state, &format!("does not see {key} yet"));
             return Err(missing());
         }
         Ok(object.bytes)
@@ -517,7 +517,7 @@ impl ObjectStore for Handle {
             return Err(self.doubt(&mut state, "delete", requests));
         }
         for key in keys {
-            self.note(&mut state, format!("delete {key}"));
+            self.note(&mut state, &format!("delete {key}"));
             state.objects.remove(key);
         }
         let fails = self.sync_fails(&mut state);

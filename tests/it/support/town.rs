@@ -241,8 +241,8 @@ pub fn whole(archive: &Archive, store: &Arc<dyn ObjectStore>, scratch: &Path, co
                 assert_eq!(Digest::of(&bytes), object.sha256, "{context}: {key}");
             }
             if let Event::DocumentReceived(data) = &recorded.event {
-                let content = (data.case_file, recorded.objects[0].sha256);
-                let other = contents.insert(content, recorded.entity);
+                let place = (data.case_file, recorded.objects[0].sha256);
+                let other = contents.insert(place, recorded.entity);
                 assert_eq!(other, None, "{context}: {} is there twice", recorded.entity);
             }
         }
