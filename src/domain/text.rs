@@ -89,6 +89,26 @@ pub fn source_name(raw: &str) -> String {
     head.iter().chain(std::iter::once(&'…')).chain(tail).collect()
 }
 
+/// The word of a list that looks most like the one given: for whoever mistyped it.
+pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known.into_iter().min_by_key(|candidate| distance(wanted, candidate))
+}
+
+/// Edit distance (Levenshtein): letters added, dropped or replaced.
+pub fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +120,15 @@ mod tests {
         assert_eq!(Line::new("a\nb"), Err(LineError::Control));
         assert_eq!(Line::new(&"ä".repeat(1_001)), Err(LineError::TooLong));
         assert!(Line::new(&"ä".repeat(1_000)).is_ok());
+    }
+
+    #[test]
+    fn the_nearest_word_needs_the_fewest_changes() {
+        for (a, b, count) in [("", "", 0), ("", "ab", 2), ("kitten", "sitting", 3), ("ä", "a", 1)] {
+            assert_eq!(distance(a, b), count, "{a} {b}");
+        }
+        assert_eq!(nearest("refrence", ["plan", "reference"]), Some("reference"));
+        assert_eq!(nearest("x", []), None);
     }
 
     #[test]

@@ -1,1 +1,0 @@
-//! Settings: defaults, then TOML, then `EAKTE_…` variables, then flags.
