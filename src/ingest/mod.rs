@@ -3,8 +3,10 @@
 mod batch;
 mod identify;
 mod intake;
+pub mod manifest;
 mod run;
 mod source;
+pub mod template;
 mod upload;
 
 pub use batch::BatchFacts;
