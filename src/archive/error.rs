@@ -82,11 +82,12 @@ fn store_kind(error: &StoreError) -> Kind {
         StoreError::SyncFailed { .. } => Kind::ReadOnly,
         StoreError::Doubt { .. } => Kind::Doubt,
         StoreError::OutOfRange { .. } | StoreError::Configuration(_) => Kind::Invalid,
+        // Asked to create where something lies already.
+        StoreError::NotEmpty { .. } => Kind::Conflict,
         StoreError::Io { .. }
         | StoreError::Unavailable { .. }
         | StoreError::NotHonoured { .. }
         | StoreError::NoStore { .. }
-        | StoreError::NotEmpty { .. }
         | StoreError::UnknownFormat { .. }
         | StoreError::Held { .. } => Kind::Unavailable,
     }

@@ -113,7 +113,10 @@ impl Installation {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, Error> {
         let is_empty = match fs::read_dir(&place.data) {
-            Ok(mut entries) => entries.next().is_none(),
+            // The configuration may lie there before the archive does.
+            Ok(mut entries) => {
+                entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "eakte.toml"))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
             Err(source) => return Err(unusable(&place.data, source)),
         };
