@@ -3,7 +3,9 @@
 mod check;
 mod erase;
 mod error;
+mod filing;
 mod frame;
+mod import;
 mod installation;
 mod permit;
 mod read;
@@ -14,7 +16,9 @@ mod sweep;
 mod take;
 
 pub use error::{Error, Kind};
+pub use filing::{Filer, NewByPath};
 pub use frame::{NewCaseFile, NewPlanUnit, NewUnit};
+pub use import::{Frame, ManifestRun, Source, Tally};
 pub use installation::{Installation, NewTenant, Place};
 pub use permit::{Permission, Permit, token_tenant};
 pub use read::{Content, DocumentState, EventView, Health, SearchHit, SearchPage};
@@ -145,12 +149,14 @@ impl Archive {
 
     fn open_index(parts: &OpenParts, layout: &Layout, catalogue: &Arc<Catalogue>) -> Result<Indexer, Error> {
         let directory = parts.directory.join("search");
+        let existed = directory.exists();
         let open = || SearchIndex::open_or_reset(&directory, crate::search::Settings::default());
         let indexer =
             |index| Indexer::new(catalogue.clone(), Arc::new(index), parts.store.clone(), layout.clone());
         let (index, reset) = open()?;
-        if let Some(reason) = reset {
-            tracing::warn!(%reason, "the search index is built again");
+        match reset {
+            Some(reason) if existed => tracing::warn!(%reason, "the search index is built again"),
+            Some(_) | None => {}
         }
         let opened = indexer(index);
         if opened.can_follow()? {
@@ -214,6 +220,21 @@ impl Archive {
     /// Reads the journal.
     pub fn reader(&self) -> Reader {
         Reader::new(self.store.clone(), self.layout.clone())
+    }
+
+    /// What its clock shows.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
+    }
+
+    /// Brings the search index up to date with the catalogue; for short commands, where nothing does so in the
+    /// background.
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn follow(&self) -> Result<(), Error> {
+        while self.indexer.step()? {}
+        Ok(())
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn ObjectStore> {
