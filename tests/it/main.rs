@@ -3,6 +3,7 @@
 
 mod backup;
 mod bucket;
+mod cli;
 mod contract;
 mod damage;
 mod digitise;
@@ -12,8 +13,10 @@ mod faults;
 mod formats;
 mod http;
 mod kill;
+mod manifest;
 mod pdfa;
 mod rebuild;
 mod simulation;
 mod smoke;
 mod support;
+mod watch;

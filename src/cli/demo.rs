@@ -1,0 +1,103 @@
+//! `eakte demo`: a town to look at.
+
+use super::args::Demo;
+use super::context::{Context, local_permit};
+use super::failure::{Exit, Failure};
+use super::out::{Out, counted, hint};
+use super::progress::Bars;
+use super::{serve, stop};
+use crate::clock::{SystemClock, SystemEntropy};
+use crate::demo;
+use serde_json::json;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+pub(super) fn run(context: &mut Context, args: &Demo, out: &mut Out) -> Result<Exit, Failure> {
+    context.no_server("demo")?;
+    let data = context.data_or("demo");
+    let fixtures = demo::find_fixtures(args.fixtures.as_deref())?;
+    let place = context.place()?;
+    let opened = demo::open(place, context.settings(true), Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let installation = opened.map_err(|error| context.explain(error))?;
+    let archive = installation.archive(&demo::tenant())?;
+    let permit = local_permit(&installation, &archive, &demo::tenant())?;
+    if !archive.health()?.ocr_available {
+        hint(
+            "Hinweis: Tesseract fehlt; Scans bleiben ohne Text. Abhilfe: apt install tesseract-ocr tesseract-ocr-deu",
+        );
+    }
+    let stop = args.no_serve.then(stop::on_interrupt).unwrap_or_default();
+    let bars = Bars::new();
+    let received = bars.counting("angenommen", Some(0));
+    let searchable = bars.counting("durchsuchbar", Some(0));
+    let loaded = demo::load(&archive, &permit, &fixtures, &stop, &|progress| {
+        received.set_length(progress.files);
+        received.set_position(progress.received);
+        searchable.set_length(progress.files);
+        searchable.set_position(progress.searchable);
+        searchable.set_message(counted(progress.pages, "Seite", "Seiten"));
+    });
+    received.finish_and_clear();
+    searchable.finish_and_clear();
+    let done = loaded?;
+    drop(archive);
+    out.object(&json!({
+        "files": done.progress.files,
+        "received": done.new,
+        "rejected": done.rejected,
+        "searchable": done.progress.searchable,
+        "pages": done.progress.pages,
+        "accepted_seconds": seconds(done.accepted_after),
+        "first_searchable_seconds": done.first_searchable_after.map(seconds),
+        "searchable_seconds": seconds(done.searchable_after),
+    }));
+    out.text(format!(
+        "Steverau ist da: {} mit {}; angenommen nach {:.1} s, das erste durchsuchbar nach {:.1} s, alle nach {:.1} s.",
+        counted(done.progress.searchable, "Dokument", "Dokumente"),
+        counted(done.progress.pages, "Seite", "Seiten"),
+        seconds(done.accepted_after),
+        done.first_searchable_after.map_or(0.0, seconds),
+        seconds(done.searchable_after)
+    ));
+    if args.no_serve || stop.load(Ordering::Acquire) {
+        let is_whole = !stop.load(Ordering::Acquire) && done.rejected == 0;
+        return Ok(if is_whole { Exit::Done } else { Exit::Findings });
+    }
+    let document = first_document(&installation)?;
+    let json = out.json;
+    serve::start(context, installation, move |url| {
+        if !json {
+            hint(guide(&data, url, &document));
+        }
+    })?;
+    Ok(Exit::Done)
+}
+
+fn seconds(lasting: Duration) -> f64 {
+    (lasting.as_secs_f64() * 1_000.0).round() / 1_000.0
+}
+
+fn first_document(installation: &crate::archive::Installation) -> Result<String, Failure> {
+    let archive = installation.archive(&demo::tenant())?;
+    let permit = local_permit(installation, &archive, &demo::tenant())?;
+    let page = archive.documents(&permit, None, 1)?;
+    Ok(page.items.first().map(|state| state.id.to_string()).unwrap_or_default())
+}
+
+/// What to try next.
+fn guide(data: &Path, url: &str, document: &str) -> String {
+    let program = std::env::args().next().unwrap_or_else(|| "eakte".to_owned());
+    let data = data.display();
+    let token = format!("{data}/tokens/{}", demo::TENANT);
+    format!(
+        "\nDer Server läuft: {url}\n\n\
+         Zum Ausprobieren in einem zweiten Fenster:\n\
+         \x20 Suchen:         {program} search --server {url} --data {data} Baugenehmigung\n\
+         \x20 Herunterladen:  curl -OJ -H \"Authorization: Bearer $(cat {token})\" {url}/api/v1/documents/{document}/content\n\
+         \x20 Nachrechnen:    {program} verify --server {url} --data {data}\n\
+         \x20 Schnittstelle:  {url}/docs\n\n\
+         Beenden mit Strg-C; „{program} demo --data {data}“ startet wieder."
+    )
+}

@@ -1,0 +1,406 @@
+//! `eakte doctor`: is everything ready, and if not, what is to be done?
+
+use super::context::{Context, local_permit, running_server};
+use super::failure::{Exit, Failure};
+use super::out::{Out, counted, number, size};
+use crate::archive::{Archive, Installation, Permit, Place};
+use crate::domain::TenantSlug;
+use crate::domain::batch::Balance;
+use crate::domain::finding::FindingCode;
+use crate::store::StoreLocation;
+use serde_json::json;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    Good,
+    Hint,
+    Fault,
+}
+
+/// Collects what was looked at.
+struct Report<'a> {
+    out: &'a mut Out,
+    faults: u32,
+    hints: u32,
+}
+
+impl Report<'_> {
+    fn add(&mut self, level: Level, check: &str, detail: impl Into<String>, remedy: &str) {
+        let detail = detail.into();
+        let word = match level {
+            Level::Good => "ok",
+            Level::Hint => "Hinweis",
+            Level::Fault => "Fehler",
+        };
+        self.hints += u32::from(level == Level::Hint);
+        self.faults += u32::from(level == Level::Fault);
+        let way_out = if remedy.is_empty() { String::new() } else { format!("\n           -> {remedy}") };
+        self.out.text(format!("{word:<7}  {check}: {detail}{way_out}"));
+        let level = match level {
+            Level::Good => "ok",
+            Level::Hint => "hint",
+            Level::Fault => "fault",
+        };
+        self.out.object(&json!({ "check": check, "level": level, "detail": detail, "remedy": remedy }));
+    }
+
+    fn good(&mut self, check: &str, detail: impl Into<String>) {
+        self.add(Level::Good, check, detail, "");
+    }
+}
+
+pub(super) fn run(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+    context.no_server("doctor")?;
+    let mut report = Report { out, faults: 0, hints: 0 };
+    match &context.loaded.file {
+        Some(file) => report.good("Konfiguration", format!("{} gelesen", file.display())),
+        None => report.good("Konfiguration", "Vorgaben und Umgebung"),
+    }
+    machine(context, &mut report);
+    let data = context.data()?;
+    let place = context.place()?;
+    permissions(&place, &mut report);
+    space(&place, &mut report);
+    hot_folders(context, &mut report);
+    match context.open(false) {
+        Ok(installation) => inside(context, &installation, &mut report),
+        Err(failure) => {
+            let level = if running_server(data).is_some() { Level::Hint } else { Level::Fault };
+            report.add(level, "Archiv", failure.text(), "");
+        }
+    }
+    let Report { faults, hints, .. } = report;
+    out.text(match (faults, hints) {
+        (0, 0) => "Alles bereit.".to_owned(),
+        (0, hints) => format!("Bereit, mit {}.", counted(u64::from(hints), "Hinweis", "Hinweisen")),
+        (faults, _) => format!("{} zu beheben.", counted(u64::from(faults), "Fehler ist", "Fehler sind")),
+    });
+    Ok(if faults == 0 { Exit::Done } else { Exit::Findings })
+}
+
+/// What does not depend on an archive: programs and limits.
+fn machine(context: &Context, report: &mut Report<'_>) {
+    let settings = context.settings(false);
+    let program = settings.tesseract.clone().unwrap_or_else(|| PathBuf::from("tesseract"));
+    let answer = |argument: &str| {
+        let done = Command::new(&program).arg(argument).stdin(Stdio::null()).output().ok()?;
+        done.status.success().then(|| {
+            let mut text = String::from_utf8_lossy(&done.stdout).into_owned();
+            text.push_str(&String::from_utf8_lossy(&done.stderr));
+            text
+        })
+    };
+    match answer("--version") {
+        None => report.add(
+            Level::Hint,
+            "Texterkennung",
+            format!("„{}“ ist nicht da; Scans warten, bis es da ist", program.display()),
+            "apt install tesseract-ocr tesseract-ocr-deu",
+        ),
+        Some(version) => {
+            let known = answer("--list-langs").unwrap_or_default();
+            let missing: Vec<&str> = settings
+                .ocr_languages
+                .split('+')
+                .filter(|wanted| !known.lines().any(|line| line.trim() == *wanted))
+                .collect();
+            if missing.is_empty() {
+                let version = version.lines().next().unwrap_or_default().to_owned();
+                report.good("Texterkennung", format!("{version}, Sprachen {}", settings.ocr_languages));
+            } else {
+                let remedy = format!(
+                    "apt install {}",
+                    missing.iter().map(|name| format!("tesseract-ocr-{name}")).collect::<Vec<_>>().join(" ")
+                );
+                report.add(
+                    Level::Hint,
+                    "Texterkennung",
+                    format!("Sprachen fehlen: {}", missing.join(", ")),
+                    &remedy,
+                );
+            }
+        }
+    }
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    if limit < 1_024 {
+        report.add(
+            Level::Hint,
+            "Offene Dateien",
+            format!("höchstens {limit}"),
+            "ulimit -n 4096 (systemd: LimitNOFILE=4096)",
+        );
+    } else {
+        report.good("Offene Dateien", format!("höchstens {}", number(limit)));
+    }
+}
+
+/// Tokens and records are for their owner only.
+fn permissions(place: &Place, report: &mut Report<'_>) {
+    let mut open = Vec::new();
+    let mut look = |path: &Path| {
+        if let Ok(facts) = fs::metadata(path)
+            && facts.permissions().mode() & 0o077 != 0
+        {
+            open.push(path.display().to_string());
+        }
+    };
+    look(&place.data);
+    look(&place.data.join("tokens"));
+    for entry in fs::read_dir(place.data.join("tokens")).into_iter().flatten().flatten() {
+        look(&entry.path());
+    }
+    if open.is_empty() {
+        report.good("Zugriffsrechte", "Verzeichnis und Zugangstoken gehören nur ihrem Besitzer");
+    } else {
+        let remedy = format!("chmod go-rwx {}", open.join(" "));
+        report.add(
+            Level::Fault,
+            "Zugriffsrechte",
+            "andere Benutzer dieser Maschine kommen an Token oder Akten",
+            &remedy,
+        );
+    }
+}
+
+fn space(place: &Place, report: &mut Report<'_>) {
+    let mut paths = vec![place.data.clone()];
+    if let StoreLocation::Directory(store) = &place.store {
+        paths.push(store.clone());
+    }
+    paths.dedup();
+    for path in paths {
+        let Ok(facts) = rustix::fs::statvfs(&path) else { continue };
+        let free = facts.f_bavail.saturating_mul(facts.f_frsize);
+        let detail = format!("{} frei in {}", size(free), path.display());
+        let is_inodes_low = facts.f_files > 0 && facts.f_favail < 10_000;
+        if free < 200_000_000 || is_inodes_low {
+            let detail = if is_inodes_low { format!("{detail}, kaum noch Einträge frei") } else { detail };
+            report.add(Level::Fault, "Speicherplatz", detail, "Platz schaffen; vorher nichts aufnehmen");
+        } else if free < 5_000_000_000 {
+            report.add(Level::Hint, "Speicherplatz", detail, "rechtzeitig für Platz sorgen");
+        } else {
+            report.good("Speicherplatz", detail);
+        }
+    }
+}
+
+fn hot_folders(context: &Context, report: &mut Report<'_>) {
+    for folder in &context.loaded.config.hot_folders {
+        let path = folder.path.relative();
+        let checked = super::serve::check_folder(folder);
+        match checked {
+            Err(failure) => report.add(Level::Fault, "Eingangsordner", failure.text(), ""),
+            Ok(()) if rustix::fs::access(&path, rustix::fs::Access::WRITE_OK).is_err() => {
+                let detail = format!(
+                    "{} ist nicht beschreibbar: Dateien könnten nicht weggelegt werden",
+                    path.display()
+                );
+                report.add(Level::Fault, "Eingangsordner", detail, "Schreibrecht geben");
+            }
+            Ok(()) => report.good("Eingangsordner", path.display().to_string()),
+        }
+    }
+}
+
+fn inside(context: &Context, installation: &Installation, report: &mut Report<'_>) {
+    // Staging takes the same way as a file that arrives, and leaves nothing behind.
+    let probe = installation.store().stage().and_then(|mut staging| {
+        staging.write_all(b"probe").map_err(crate::store::StoreError::staging)?;
+        staging.finish().map(drop)
+    });
+    match probe {
+        Ok(()) => report.good("Speicher", installation.place().store.to_string()),
+        Err(error) => {
+            report.add(Level::Fault, "Speicher", error.to_string(), "Rechte, Platz und Zugangsdaten prüfen");
+        }
+    }
+    let tenants = match context.tenants(installation) {
+        Ok(tenants) => tenants,
+        Err(failure) => return report.add(Level::Fault, "Mandanten", failure.text(), ""),
+    };
+    if tenants.is_empty() {
+        report.add(Level::Hint, "Mandanten", "noch keiner", "eakte create --add --tenant KURZNAME");
+    }
+    for tenant in tenants {
+        let name = format!("Mandant {tenant}");
+        match installation.archive(&tenant) {
+            Ok(archive) => {
+                if let Err(error) = tenant_state(installation, &archive, &tenant, &name, report) {
+                    report.add(Level::Fault, &name, error.public, "eakte verify");
+                }
+            }
+            Err(error) => report.add(
+                Level::Fault,
+                &name,
+                error.public,
+                "eakte verify, dann aus einer Sicherung wiederherstellen",
+            ),
+        }
+    }
+}
+
+fn tenant_state(
+    installation: &Installation,
+    archive: &Archive,
+    tenant: &TenantSlug,
+    name: &str,
+    report: &mut Report<'_>,
+) -> Result<(), crate::archive::Error> {
+    let health = archive.health()?;
+    if let Some(halt) = health.journal.halted {
+        report.add(
+            Level::Fault,
+            name,
+            format!("es wird nichts mehr geschrieben ({halt:?})"),
+            "Datenträger prüfen, neu starten, eakte verify",
+        );
+    }
+    let place = installation.place();
+    match place.local_token(tenant).and_then(|token| archive.permit(&token)) {
+        Ok(_) => report.good(name, "Zugangstoken gilt"),
+        Err(_) => report.add(
+            Level::Hint,
+            name,
+            "das Zugangstoken in diesem Verzeichnis gilt nicht",
+            "eakte show legt ein neues an",
+        ),
+    }
+    let permit = local_permit(installation, archive, tenant)?;
+    let recorded = health.journal.applied.seq;
+    if health.indexed_seq < recorded {
+        let detail =
+            format!("die Suche steht bei Buchung {} von {}", number(health.indexed_seq), number(recorded));
+        report.add(Level::Hint, name, detail, "holt beim nächsten „eakte serve“ oder „eakte search“ auf");
+    }
+    let waiting = health.unread[0] + health.unread[1];
+    if waiting > 0 {
+        report.add(
+            Level::Hint,
+            name,
+            format!("{} zu erschließen", counted(waiting, "Dokument ist", "Dokumente sind")),
+            "geschieht, während „eakte serve“ läuft",
+        );
+    }
+    if health.unread[2] > 0 {
+        let detail =
+            format!("{} auf Texterkennung", counted(health.unread[2], "Dokument wartet", "Dokumente warten"));
+        report.add(Level::Hint, name, detail, "apt install tesseract-ocr tesseract-ocr-deu");
+    }
+    batches(archive, &permit, name, report)?;
+    documents(archive, &permit, name, report)?;
+    let summary = health.summary;
+    report.good(
+        name,
+        format!(
+            "{}, {}, {}",
+            counted(summary.case_files, "Akte", "Akten"),
+            counted(summary.documents, "Dokument", "Dokumente"),
+            size(summary.bytes)
+        ),
+    );
+    clock(archive, &permit, name, report)
+}
+
+fn batches(
+    archive: &Archive,
+    permit: &Permit,
+    name: &str,
+    report: &mut Report<'_>,
+) -> Result<(), crate::archive::Error> {
+    const NAMED: usize = 20;
+    let (mut from, mut red, mut open) = (None, Vec::new(), 0_u64);
+    loop {
+        let page = archive.batches(permit, from.as_ref(), 1_000)?;
+        for (id, row) in page.items {
+            match row.state(id).balance() {
+                Balance::Green => {}
+                Balance::Open => open += 1,
+                Balance::Red => red.push(id),
+            }
+        }
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    if !red.is_empty() {
+        let ids: Vec<String> = red.iter().take(NAMED).map(ToString::to_string).collect();
+        let detail = format!(
+            "{} nicht ausgeglichen: {}",
+            counted(red.len() as u64, "Charge ist", "Chargen sind"),
+            ids.join(", ")
+        );
+        report.add(Level::Fault, name, detail, "eakte show KENNUNG, dann die Quelle nachzählen");
+    }
+    if open > 0 {
+        report.add(
+            Level::Hint,
+            name,
+            format!("{} noch offen", counted(open, "Charge ist", "Chargen sind")),
+            "den unterbrochenen Lauf wiederholen",
+        );
+    }
+    Ok(())
+}
+
+fn documents(
+    archive: &Archive,
+    permit: &Permit,
+    name: &str,
+    report: &mut Report<'_>,
+) -> Result<(), crate::archive::Error> {
+    const LOOK_AT: u64 = 100_000;
+    let (mut from, mut seen, mut broken) = (None, 0, 0);
+    loop {
+        let page = archive.documents(permit, from.as_ref(), 1_000)?;
+        for state in page.items {
+            seen += 1;
+            let is_broken = state
+                .findings()
+                .iter()
+                .any(|finding| matches!(finding.code, FindingCode::WorkerCrashed | FindingCode::TimeLimit));
+            broken += u64::from(is_broken);
+        }
+        from = page.next;
+        if from.is_none() || seen >= LOOK_AT {
+            break;
+        }
+    }
+    if broken > 0 {
+        let detail = format!(
+            "{} ohne Text, weil das Lesen abbrach (von {} angesehenen)",
+            counted(broken, "Dokument ist", "Dokumente sind"),
+            number(seen)
+        );
+        report.add(Level::Hint, name, detail, "Grenzen in [digitise] erhöhen; die Originale sind unversehrt");
+    }
+    Ok(())
+}
+
+/// A clock that is behind the journal would date new records before old ones.
+fn clock(
+    archive: &Archive,
+    permit: &Permit,
+    name: &str,
+    report: &mut Report<'_>,
+) -> Result<(), crate::archive::Error> {
+    let now = archive.now();
+    let mut latest = None;
+    let page = archive.batches(permit, None, 1)?;
+    latest = page.items.first().map(|(_, row)| row.origin.since).max(latest);
+    let page = archive.documents(permit, None, 1)?;
+    latest = page.items.first().map(|state| state.row.origin.since).max(latest);
+    match latest {
+        Some(latest) if latest > now => {
+            let detail = format!("die Uhr zeigt {now}, im Journal steht schon {latest}");
+            report.add(Level::Fault, name, detail, "Uhrzeit berichtigen (NTP)");
+        }
+        _ => report.good("Uhr", now.to_string()),
+    }
+    Ok(())
+}
