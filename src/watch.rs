@@ -199,7 +199,7 @@ impl Watcher<'_> {
             Found { path, shown, rejection: None }
         });
         let source = shown_path(&self.folder.path);
-        if self.run(facts(&name, &source), found.collect())? {
+        if self.run(&facts(&name, &source), found.collect())? {
             // The batch is closed; without this mark the next files get a batch of their own.
             let _ = fs::remove_file(&mark);
         }
@@ -214,7 +214,7 @@ impl Watcher<'_> {
             found.path.parent() == Some(folder) && found.path.file_name().is_some_and(is_manifest)
         });
         let Some(list) = list.map(|found| found.path.clone()) else {
-            self.run(facts, files)?;
+            self.run(&facts, files)?;
             prune(folder);
             return Ok(());
         };
@@ -253,7 +253,7 @@ impl Watcher<'_> {
         if !rest.is_empty() {
             // Not listed and not lost: these wait in the inbox.
             let name = format!("{} (nicht aufgeführt)", facts.name);
-            is_whole &= self.run(BatchFacts { name, ..facts }, rest)?;
+            is_whole &= self.run(&BatchFacts { name, ..facts }, rest)?;
         }
         // The list goes last: until then a crash leads through all of this again.
         if is_whole {
@@ -277,7 +277,7 @@ impl Watcher<'_> {
         tracing::warn!(tenant = %self.archive.slug(), problems = problems.len(), "a manifest in a hot folder is not usable");
     }
 
-    fn run(&mut self, facts: BatchFacts, found: Vec<Found>) -> Result<bool, Error> {
+    fn run(&mut self, facts: &BatchFacts, found: Vec<Found>) -> Result<bool, Error> {
         let root = self.folder.path.clone();
         let real = root.canonicalize().ok();
         let create = self
@@ -310,7 +310,7 @@ impl Watcher<'_> {
             });
         }
         drop(filer);
-        self.run_entries(&facts, entries)
+        self.run_entries(facts, entries)
     }
 
     /// Takes entries in and moves their files. Whether the batch is closed.

@@ -4,6 +4,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
@@ -444,7 +445,6 @@ fn a_backup_is_restored_elsewhere_and_doctor_says_what_is_to_be_done() {
     let doctor = town.run(&["doctor", "--json"]);
     let lines = json(&doctor);
     assert!(lines.iter().all(|line| keys(line) == BTreeSet::from(["check", "detail", "level", "remedy"])));
-    use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(town.path("data/tokens/t"), fs::Permissions::from_mode(0o644)).unwrap();
     let doctor = town.run(&["doctor"]);
     assert_eq!(code(&doctor), 1);

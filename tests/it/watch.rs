@@ -32,7 +32,7 @@ fn watch_until(town: &TestArchive, folder: &HotFolder, done: impl Fn(&Archive) -
     std::thread::scope(|scope| {
         scope.spawn(|| watch::watch(&town.archive, &town.permit, folder, &stop));
         let begun = Instant::now();
-        while !done(&town.archive) && begun.elapsed() < Duration::from_secs(60) {
+        while !done(&town.archive) && begun.elapsed() < Duration::from_mins(1) {
             std::thread::sleep(Duration::from_millis(50));
         }
         stop.store(true, Ordering::Release);

@@ -249,7 +249,7 @@ impl Lines<'_> {
         // A record begins after the line ends that the reader has not yet passed.
         let ends = bytes.iter().skip(byte).take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let start = (byte + ends).min(bytes.len()).max(self.at);
-        let passed = bytes[self.at..start].iter().filter(|byte| **byte == b'\n').count();
+        let passed = self.text.get(self.at..start).map_or(0, |text| text.matches('\n').count());
         self.line += passed as u64;
         self.at = start;
         self.line
