@@ -106,11 +106,10 @@ fn ingest(data: &Path, source: &Path, moment: Moment, told: &mut Told) -> Ended 
     let started = Instant::now();
     let mut files = 0;
     let mut deadline = match moment {
-        Moment::After(time) => Some(started + time),
-        Moment::Line(0, time) => Some(started + time),
+        Moment::After(time) | Moment::Line(0, time) => Some(started + time),
         _ => None,
     };
-    let limit = started + Duration::from_secs(300);
+    let limit = started + Duration::from_mins(5);
     let (mut was_killed, mut is_over) = (false, false);
     loop {
         let until = deadline.unwrap_or(limit).min(limit);

@@ -38,7 +38,7 @@ impl Live {
                 let _ = stopped.await;
             })
         });
-        let address = address.recv_timeout(Duration::from_secs(60)).unwrap();
+        let address = address.recv_timeout(Duration::from_mins(1)).unwrap();
         Self { address, token, folder, stop: Some(stop), thread: Some(thread) }
     }
 
@@ -48,7 +48,7 @@ impl Live {
 
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         stream
     }
 
@@ -104,7 +104,7 @@ fn answer(stream: TcpStream) -> (u16, String) {
 fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
+        assert!(begun.elapsed() < Duration::from_mins(1), "{what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

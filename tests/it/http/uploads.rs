@@ -60,12 +60,15 @@ fn the_same_bytes_in_the_same_place_are_a_duplicate_and_elsewhere_a_document() {
     assert_eq!(inbox["items"][0]["id"], first["document_id"]);
 }
 
+/// Query, body, headers, and the status and reason expected.
+type Case<'c> = (&'c str, &'c [u8], &'c [(&'c str, &'c str)], u16, &'c str);
+
 #[test]
 fn what_cannot_be_stored_is_refused_with_its_reason_and_leaves_nothing() {
     let towns = Towns::new();
     let wrong = repr_digest(b"other");
     let large = vec![0; usize::try_from(MAX_FILE_BYTES).unwrap() + 1];
-    let cases: [(&str, &[u8], &[(&str, &str)], u16, &str); 6] = [
+    let cases: [Case<'_>; 6] = [
         ("name=a", b"", &[], 422, "empty"),
         ("name=a", b"Brief", &[("repr-digest", &wrong)], 422, "digest-mismatch"),
         ("name=a&bytes=7", b"Brief", &[], 422, "digest-mismatch"),
