@@ -10,7 +10,7 @@ pub struct Settings {
     pub max_file_bytes: u64,
     /// Memory for each tenant's catalogue, in bytes.
     pub catalogue_cache_bytes: u64,
-    /// Files read at once by a run.
+    /// Files under way at once in a run: most of them wait for the disk together.
     pub ingest_threads: usize,
     /// Documents read at once.
     pub digitise_threads: usize,
@@ -36,7 +36,7 @@ impl Default for Settings {
         Self {
             max_file_bytes: 4 * 1024 * 1024 * 1024,
             catalogue_cache_bytes: 16 * 1024 * 1024,
-            ingest_threads: 16,
+            ingest_threads: 64,
             digitise_threads: cores,
             digitise_cpu: Duration::from_mins(10),
             digitise_wall: Duration::from_mins(20),

@@ -189,7 +189,8 @@ impl Intake {
     pub(super) fn read(&self, body: &mut dyn Read) -> Result<Reading, IntakeError> {
         const HEAD: usize = 4_096;
         let mut staging = self.store.stage()?;
-        let mut buffer = vec![0; 256 * 1024];
+        // Small enough to come from the heap: a larger one would be mapped anew for every file.
+        let mut buffer = vec![0; 64 * 1024];
         let (mut head, mut size) = (Vec::new(), 0_u64);
         loop {
             let count = match body.read(&mut buffer) {

@@ -105,7 +105,7 @@ pub fn run(
     };
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
-            scope.spawn(|| {
+            let work = || {
                 while let Some(entry) = next() {
                     let status = take(intake, context, &batch, &entry);
                     let report_line = FileReport {
@@ -120,7 +120,9 @@ pub fn run(
                     }
                     report(&report_line);
                 }
-            });
+            };
+            // Without a thread the others do its share.
+            let _ = std::thread::Builder::new().name("ingest".to_owned()).spawn_scoped(scope, work);
         }
     });
     let (mut sum, walked) = total.into_inner().unwrap_or_else(PoisonError::into_inner);
