@@ -4,7 +4,7 @@ CARGO ?= cargo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 PACKAGES := tesseract-ocr tesseract-ocr-deu poppler-utils openssl jq python3 python3-venv gcc libc6-dev
 
-.PHONY: demo test deps venv lint unit soak bench fuzz fixtures
+.PHONY: demo test deps deps-demo venv soak bench fixtures
 
 ## Makes the town of Steverau in ./demo, reads its papers and serves it.
 demo: deps-demo
@@ -38,3 +38,10 @@ soak: deps
 ## The figures of docs/benchmarks.md.
 bench: deps
 	$(CARGO) bench --locked
+
+## Makes the papers of Steverau again, byte for byte (fixtures/README.md).
+fixtures: venv
+	@./tools/install-packages fonts-liberation poppler-utils python3-venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r fixtures/make/requirements.txt
+	.venv/bin/python fixtures/make/make.py
+	.venv/bin/python fixtures/make/check.py
