@@ -391,7 +391,10 @@ mod tests {
         let (gone, _) = (town.receive("Vertraulich"), town.receive("Bleibt"));
         let to = StoreLocation::Directory(folder.path().join("sicherung"));
         let bucket = BucketConfig::default();
-        let save = || crate::backup::backup(&town.installation, None, &to, &bucket, &|_| {}).unwrap();
+        let save = || {
+            crate::backup::backup(&crate::backup::Source::of(&town.installation), None, &to, &bucket, &|_| {})
+                .unwrap()
+        };
         assert_eq!(save().tenants[0].removed, 0);
         town.archive.permit_erasure(by_us(), &[gone.into()]).unwrap();
         let report = save();

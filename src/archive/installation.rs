@@ -192,15 +192,7 @@ impl Installation {
     /// # Errors
     /// When the store does not answer.
     pub fn tenants(&self) -> Result<Vec<TenantSlug>, Error> {
-        let mut tenants = Vec::new();
-        let folder = Prefix::new("tenants").expect("a fixed name that follows the rules");
-        self.store.list(&folder, &mut |listed| {
-            let name = listed.key.as_str().rsplit('/').next().unwrap_or_default();
-            tenants.extend(name.parse::<TenantSlug>());
-            ControlFlow::Continue(())
-        })?;
-        tenants.sort();
-        Ok(tenants)
+        Ok(tenants_in(&*self.store)?)
     }
 
     /// Makes a tenant with a local service account. Returns the account's token, which also lies in the token file.
@@ -314,6 +306,19 @@ impl Installation {
             entropy: self.entropy.clone(),
         }
     }
+}
+
+/// All tenants of a store, by short name.
+pub(crate) fn tenants_in(store: &dyn ObjectStore) -> Result<Vec<TenantSlug>, StoreError> {
+    let mut tenants = Vec::new();
+    let folder = Prefix::new("tenants").expect("a fixed name that follows the rules");
+    store.list(&folder, &mut |listed| {
+        let name = listed.key.as_str().rsplit('/').next().unwrap_or_default();
+        tenants.extend(name.parse::<TenantSlug>());
+        ControlFlow::Continue(())
+    })?;
+    tenants.sort();
+    Ok(tenants)
 }
 
 fn unusable(path: &Path, source: io::Error) -> Error {

@@ -19,6 +19,7 @@ pub use error::{Error, Kind};
 pub use filing::{Filer, NewByPath};
 pub use frame::{NewCaseFile, NewPlanUnit, NewUnit};
 pub use import::{Frame, ManifestRun, Source, Tally};
+pub(crate) use installation::tenants_in;
 pub use installation::{Installation, NewTenant, Place};
 pub use permit::{Permission, Permit, token_tenant};
 pub use read::{Content, DocumentState, EventView, Health, SearchHit, SearchPage};

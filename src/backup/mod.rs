@@ -1,7 +1,7 @@
 //! Backup (Sicherung) and restore: a tenant's objects, payloads and commits in another place, checked while they
 //! are copied. Tokens and projections are never part of it.
 //!
-//! A backup may be taken while others write: it reaches up to the newest commit at its start. An interrupted one is
+//! A backup may be taken while others write, also by another process: nothing is ever rewritten. It reaches up to the newest commit at its start. An interrupted one is
 //! simply repeated. It is laid out like a store, so that `sha256sum` can check it, but its mark is another, so that
 //! it is never taken for one.
 
@@ -12,19 +12,51 @@ mod restore;
 pub use manifest::{Manifest, Saved};
 pub use restore::{RestoreReport, RestoredTenant, Target, restore};
 
-use crate::archive::{Error, Installation, Kind};
+use crate::archive::{Error, Installation, Kind, Place, tenants_in};
+use crate::clock::Clock;
 use crate::domain::{Digest, TenantSlug};
 use crate::journal::Layout;
 use crate::store::{
-    Bucket, BucketConfig, Disk, MARKER, ObjectStore, Prefix, StoreError, StoreLocation, read_marker,
+    Bucket, BucketConfig, Disk, MARKER, ObjectStore, Prefix, StoreError, StoreLocation, open_store_to_read,
+    read_marker,
 };
 use crate::verify::{Fault, Progress, chain};
 use copy::{CopyError, Way, copy};
 use manifest::{MANIFEST, key};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use uuid::Uuid;
+
+/// What is saved: a store, open for reading at least.
+#[derive(Debug)]
+pub struct Source {
+    store: Arc<dyn ObjectStore>,
+    name: String,
+    /// For what does not fit into memory.
+    scratch: PathBuf,
+    clock: Arc<dyn Clock>,
+}
+
+impl Source {
+    /// The store of an installation that is open in this process.
+    pub fn of(installation: &Installation) -> Self {
+        let place = installation.place();
+        let (store, clock) = (installation.store().clone(), installation.clock().clone());
+        Self { store, name: place.store.to_string(), scratch: place.data.clone(), clock }
+    }
+
+    /// A store that another process may be working on: it is only read, and needs neither the lock of the directory
+    /// nor a projection.
+    ///
+    /// # Errors
+    /// [`Kind::Missing`] when there is none; [`Kind::Unavailable`] when it cannot be read.
+    pub fn open(place: &Place, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let store = open_store_to_read(&place.store, &place.bucket)?.store;
+        let scratch = if place.data.is_dir() { place.data.clone() } else { std::env::temp_dir() };
+        Ok(Self { store, name: place.store.to_string(), scratch, clock })
+    }
+}
 
 /// What a backup came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,14 +104,14 @@ pub struct TenantBackup {
 /// one; [`Kind::Missing`] for an unknown tenant; [`Kind::Unavailable`] when a store does not answer. What is missing
 /// at the source is in the report, and the backup then is marked incomplete.
 pub fn backup(
-    installation: &Installation,
+    source: &Source,
     tenants: Option<&[TenantSlug]>,
     destination: &StoreLocation,
     bucket: &BucketConfig,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<BackupReport, Error> {
-    let source = installation.store();
-    let all = installation.tenants()?;
+    let from = &source.store;
+    let all = tenants_in(&**from)?;
     let tenants = match tenants {
         None => all,
         Some(tenants) => {
@@ -89,7 +121,7 @@ pub fn backup(
             tenants.to_vec()
         }
     };
-    let marker = read_marker(&**source, &installation.place().store.to_string())?;
+    let marker = read_marker(&**from, &source.name)?;
     let place = destination.to_string();
     let to = open_place(destination, bucket, MANIFEST)?;
     let mut manifest = match Manifest::read(&*to, MANIFEST, &place)? {
@@ -109,12 +141,18 @@ pub fn backup(
     let mut report = BackupReport { store: marker.id, tenants: Vec::new() };
     for tenant in tenants {
         let layout = Layout::new(&tenant);
+        let head = newest(&**from, &layout)?;
+        if head > 0 {
+            // The process that wrote it may be about to sync it: a backup must not know a commit that a power cut
+            // takes from the source.
+            from.barrier(&[layout.commit(head)])?;
+        }
         let way = Way {
-            from: source,
+            from,
             to: &to,
             layout: &layout,
-            scratch: &installation.place().data,
-            head: newest(&**source, &layout)?,
+            scratch: &source.scratch,
+            head,
             known: manifest.tenants.get(&tenant).copied(),
         };
         let copied = copy(&way, progress).map_err(copy_error)?;
@@ -122,7 +160,7 @@ pub fn backup(
             commits: copied.commits,
             size: copied.size,
             root: copied.root,
-            taken_at: installation.clock().now(),
+            taken_at: source.clock.now(),
             complete: copied.complete,
         };
         manifest.tenants.insert(tenant.clone(), saved);

@@ -130,7 +130,8 @@ fn open_backup(source: &StoreLocation, bucket: &BucketConfig) -> Result<Arc<dyn 
         StoreLocation::Directory(path) if !path.join(MANIFEST).exists() => {
             Err(Error::new(Kind::Missing, format!("In {source} liegt keine eakte-Sicherung.")))
         }
-        StoreLocation::Directory(path) => Ok(Arc::new(Disk::open(path)?)),
+        // Only read: a backup may lie on a medium that takes no lock.
+        StoreLocation::Directory(path) => Ok(Arc::new(Disk::open_to_read(path)?)),
         StoreLocation::Bucket(url) => Ok(Arc::new(Bucket::open(url.clone(), bucket)?)),
     }
 }

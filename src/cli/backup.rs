@@ -6,7 +6,7 @@ use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::out::{Out, counted, plain, size};
 use super::progress::Bars;
-use crate::backup::Target;
+use crate::backup::{Source, Target};
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::store::StoreLocation;
 use crate::verify::Fault;
@@ -33,15 +33,18 @@ fn tell(faults: &[Fault], out: &mut Out) {
 }
 
 pub(super) fn backup(context: &Context, args: &Backup, out: &mut Out) -> Result<Exit, Failure> {
-    context.no_server("backup")?;
+    if context.server().is_some() {
+        return Err(Failure::usage(
+            "„eakte backup“ liest den Speicher selbst, auch neben einem laufenden Server: bitte ohne --server.",
+        ));
+    }
     let destination = location(&args.to)?;
-    let installation = context.open(false)?;
-    let tenants = context.tenants(&installation)?;
+    let source = Source::open(&context.place()?, Arc::new(SystemClock))?;
     let bucket = context.loaded.config.bucket(context.given_data())?;
     let bars = Bars::new();
     let bar = bars.counting("gesichert", None);
-    let named = (!context.named_tenants().is_empty()).then_some(tenants.as_slice());
-    let report = crate::backup::backup(&installation, named, &destination, &bucket, &follow(&bar));
+    let named = (!context.named_tenants().is_empty()).then_some(context.named_tenants());
+    let report = crate::backup::backup(&source, named, &destination, &bucket, &follow(&bar));
     bar.finish_and_clear();
     let report = report?;
     for tenant in &report.tenants {

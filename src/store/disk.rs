@@ -35,7 +35,8 @@ pub struct Disk {
     root: PathBuf,
     files: LocalFileSystem,
     durable: Arc<Durable>,
-    spool: Arc<Spool>,
+    /// None in a store that is only read.
+    spool: Option<Arc<Spool>>,
 }
 
 impl Disk {
@@ -54,7 +55,22 @@ impl Disk {
     ///
     /// As for [`Disk::open`].
     pub fn open_with(root: impl AsRef<FilePath>, syncs: Box<dyn Syncs>) -> Result<Self, StoreError> {
-        let root = root.as_ref();
+        let disk = Self::open_to_read_with(root.as_ref(), syncs)?;
+        let spool = Arc::new(Spool::open(disk.root.join(STAGING))?);
+        Ok(Self { spool: Some(spool), ..disk })
+    }
+
+    /// Opens a directory that exists for reading only, also while another process works in it. Every write is
+    /// refused; [`barrier`](ObjectStore::barrier) is none and makes durable what the other one has written.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such directory, or it cannot be read.
+    pub fn open_to_read(root: impl AsRef<FilePath>) -> Result<Self, StoreError> {
+        Self::open_to_read_with(root.as_ref(), Box::new(SystemSyncs))
+    }
+
+    fn open_to_read_with(root: &FilePath, syncs: Box<dyn Syncs>) -> Result<Self, StoreError> {
         let place = || root.display().to_string();
         let root = match fs::canonicalize(root) {
             Ok(path) if path.is_dir() => path,
@@ -67,8 +83,7 @@ impl Disk {
         let files = LocalFileSystem::new_with_prefix(&root).map_err(|error| local(READ, &place(), error))?;
         let durable = Durable::open(root.clone(), syncs);
         let durable = Arc::new(durable.map_err(|source| StoreError::io("öffnen", place(), source))?);
-        let spool = Arc::new(Spool::open(root.join(STAGING))?);
-        Ok(Self { root, files, durable, spool })
+        Ok(Self { root, files, durable, spool: None })
     }
 
     /// Makes a directory, or takes an empty one, and opens it.
@@ -101,13 +116,22 @@ impl Disk {
         &self.root
     }
 
+    /// The spool, as long as anything may be written.
+    fn spool(&self) -> Result<&Arc<Spool>, StoreError> {
+        self.durable.check()?;
+        self.spool.as_ref().ok_or_else(|| {
+            let refusal = io::Error::new(io::ErrorKind::Unsupported, "nur zum Lesen geöffnet");
+            StoreError::io(WRITE, self.root.display(), refusal)
+        })
+    }
+
     fn path(&self, key: &Key) -> PathBuf {
         self.root.join(key.as_str())
     }
 
     /// Gives a staging file its name; false when the name is taken.
     fn link(&self, staged: &FilePath, key: &Key) -> Result<bool, StoreError> {
-        self.durable.check()?;
+        self.spool()?;
         self.durable.ensure_folder(key.folder())?;
         was_free(key, fs::hard_link(staged, self.path(key)))
     }
@@ -127,7 +151,7 @@ impl Disk {
     }
 
     fn put(&self, key: &Key, bytes: &Bytes) -> Result<(), StoreError> {
-        if self.settle(self.spool.write(bytes)?.1, key)? {
+        if self.settle(self.spool()?.write(bytes)?.1, key)? {
             return Ok(());
         }
         self.require_same(key, Body::new(bytes.len() as u64, io::Cursor::new(bytes.clone())))
@@ -166,12 +190,11 @@ impl Disk {
 
 impl ObjectStore for Disk {
     fn stage(&self) -> Result<Staging, StoreError> {
-        self.durable.check()?;
-        self.spool.stage()
+        self.spool()?.stage()
     }
 
     fn publish(&self, staged: &Staged, key: &Key) -> Result<(), StoreError> {
-        self.durable.check()?;
+        self.spool()?;
         match staged.content() {
             Content::File { place } => {
                 // Neither content nor name is durable before the barrier. A crash here leaves an object that nothing
@@ -186,7 +209,7 @@ impl ObjectStore for Disk {
     }
 
     fn put_all(&self, objects: &[(Key, Bytes)]) -> Result<(), StoreError> {
-        self.durable.check()?;
+        self.spool()?;
         objects.iter().map(|(key, bytes)| self.put(key, bytes)).fold(Ok(()), Result::and)
     }
 
@@ -195,11 +218,11 @@ impl ObjectStore for Disk {
     }
 
     fn create(&self, key: &Key, bytes: Bytes) -> Result<Created, StoreError> {
-        self.durable.check()?;
+        let spool = self.spool()?;
         let is_new = match self.path(key).try_exists() {
             Ok(true) => false,
             Ok(false) => {
-                let (file, staged) = self.spool.write(&bytes)?;
+                let (file, staged) = spool.write(&bytes)?;
                 // Content first: whoever sees the name may rely on it.
                 self.durable.sync_file(&file, staged.path())?;
                 self.settle(staged, key)?
@@ -212,9 +235,9 @@ impl ObjectStore for Disk {
     }
 
     fn replace(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
-        self.durable.check()?;
+        let spool = self.spool()?;
         self.durable.ensure_folder(key.folder())?;
-        let (file, staged) = self.spool.write(&bytes)?;
+        let (file, staged) = spool.write(&bytes)?;
         self.durable.sync_file(&file, staged.path())?;
         fs::rename(staged.path(), self.path(key)).map_err(|source| StoreError::io(WRITE, key, source))?;
         self.durable.must_sync_folder(key.folder())
@@ -268,7 +291,7 @@ impl ObjectStore for Disk {
     }
 
     fn delete(&self, keys: &[Key]) -> Result<(), StoreError> {
-        self.durable.check()?;
+        self.spool()?;
         let paths: Vec<_> = keys.iter().map(|key| Ok(Path::from(key.as_str()))).collect();
         let mut outcomes = self.files.delete_stream(stream::iter(paths).boxed());
         let mut outcome = Ok(());

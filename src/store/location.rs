@@ -3,7 +3,13 @@
 use super::{Bucket, BucketConfig, BucketUrl, Created, Disk, Key, ObjectStore, Prefix, StoreError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::{fmt, ops::ControlFlow, path::PathBuf, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
 use uuid::Uuid;
 
 /// The object that makes a place a store of ours.
@@ -114,11 +120,7 @@ pub fn open_store(location: &StoreLocation, bucket: &BucketConfig) -> Result<Ope
     let place = location.to_string();
     let store: Arc<dyn ObjectStore> = match location {
         StoreLocation::Directory(path) => {
-            match path.join(MARKER).try_exists() {
-                Ok(true) => {}
-                Ok(false) => return Err(StoreError::NoStore { place }),
-                Err(source) => return Err(StoreError::io("öffnen", place, source)),
-            }
+            require_marker(path)?;
             Arc::new(Disk::open(path)?)
         }
         StoreLocation::Bucket(url) => {
@@ -130,6 +132,33 @@ pub fn open_store(location: &StoreLocation, bucket: &BucketConfig) -> Result<Ope
     };
     let marker = read_marker(&*store, &place)?;
     Ok(OpenStore { store, marker })
+}
+
+/// Opens a store for reading only, also while another process works in it.
+///
+/// # Errors
+///
+/// [`StoreError::NoStore`] when none was created there.
+pub fn open_store_to_read(location: &StoreLocation, bucket: &BucketConfig) -> Result<OpenStore, StoreError> {
+    let store: Arc<dyn ObjectStore> = match location {
+        StoreLocation::Directory(path) => {
+            require_marker(path)?;
+            Arc::new(Disk::open_to_read(path)?)
+        }
+        // Not probed: whoever only reads may have a key that does not let them write.
+        StoreLocation::Bucket(url) => Arc::new(Bucket::open(url.clone(), bucket)?),
+    };
+    let marker = read_marker(&*store, &location.to_string())?;
+    Ok(OpenStore { store, marker })
+}
+
+/// Looks for the marker of a store in a directory before anything is opened, and so made, there.
+fn require_marker(path: &Path) -> Result<(), StoreError> {
+    match path.join(MARKER).try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(StoreError::NoStore { place: path.display().to_string() }),
+        Err(source) => Err(StoreError::io("öffnen", path.display(), source)),
+    }
 }
 
 /// Makes any store one of ours; `None` when it has a marker already.

@@ -45,7 +45,8 @@ pub use durable::{Syncs, SystemSyncs};
 pub use error::{Cause, StoreError};
 pub use key::{InvalidKey, Key, Prefix};
 pub use location::{
-    MARKER, Marker, OpenStore, StoreLocation, create_store, mark, mark_as, open_store, read_marker,
+    MARKER, Marker, OpenStore, StoreLocation, create_store, mark, mark_as, open_store, open_store_to_read,
+    read_marker,
 };
 pub use memory::Memory;
 pub use staging::{Staged, Staging};

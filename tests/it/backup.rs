@@ -3,7 +3,7 @@
 use crate::damage::{Objects, close, open, read_all, store_dir, write_all};
 use crate::support::{FixedClock, TestArchive, settings, tenant};
 use eakte::archive::{Kind, NewTenant, Place};
-use eakte::backup::{BackupReport, RestoreReport, Target, backup, restore};
+use eakte::backup::{BackupReport, RestoreReport, Source, Target, backup, restore};
 use eakte::clock::SystemEntropy;
 use eakte::domain::codes::Origin;
 use eakte::domain::document::Arrival;
@@ -24,7 +24,7 @@ fn receive(town: &TestArchive, name: &str, text: &str) {
 
 fn save(town: &TestArchive, to: &Path) -> BackupReport {
     let to = StoreLocation::Directory(to.to_owned());
-    backup(&town.installation, None, &to, &BucketConfig::default(), &|_| {}).unwrap()
+    backup(&Source::of(&town.installation), None, &to, &BucketConfig::default(), &|_| {}).unwrap()
 }
 
 fn target(folder: &Path) -> Target {
@@ -84,12 +84,14 @@ fn a_restored_archive_is_the_one_that_was_saved_and_goes_on() {
 
     // The restored installation takes up the backups of the one it was, as long as the history is the same.
     let to = StoreLocation::Directory(to);
-    let next = backup(&report.installation, None, &to, &BucketConfig::default(), &|_| {}).unwrap();
+    let next =
+        backup(&Source::of(&report.installation), None, &to, &BucketConfig::default(), &|_| {}).unwrap();
     assert_eq!((next.store, next.tenants[0].copied), (saved.store, 3));
     receive(&town, "anders.txt", "anders");
     receive(&town, "anders.txt", "noch anders");
     receive(&town, "anders.txt", "ganz anders");
-    let error = backup(&town.installation, None, &to, &BucketConfig::default(), &|_| {}).unwrap_err();
+    let error =
+        backup(&Source::of(&town.installation), None, &to, &BucketConfig::default(), &|_| {}).unwrap_err();
     assert_eq!(error.kind, Kind::Conflict, "the old one has gone another way");
 }
 
@@ -156,7 +158,8 @@ fn what_is_missing_at_the_source_is_named_and_the_backup_marked() {
     let to = closed.folder.path().join("sicherung");
     let location = StoreLocation::Directory(to.clone());
     let installation = open(&closed.folder);
-    let report = backup(&installation, None, &location, &BucketConfig::default(), &|_| {}).unwrap();
+    let report =
+        backup(&Source::of(&installation), None, &location, &BucketConfig::default(), &|_| {}).unwrap();
     assert!(!report.is_complete());
     let mut found: Vec<_> =
         report.tenants[0].findings.iter().map(|fault| (fault.kind, fault.object.clone())).collect();
@@ -177,7 +180,8 @@ fn what_is_missing_at_the_source_is_named_and_the_backup_marked() {
     drop(installation);
     write_all(&store_dir(&closed.folder), &closed.objects);
     let installation = open(&closed.folder);
-    let report = backup(&installation, None, &location, &BucketConfig::default(), &|_| {}).unwrap();
+    let report =
+        backup(&Source::of(&installation), None, &location, &BucketConfig::default(), &|_| {}).unwrap();
     assert!(report.is_complete());
     assert_eq!(report.tenants[0].copied, 2);
 
@@ -187,7 +191,8 @@ fn what_is_missing_at_the_source_is_named_and_the_backup_marked() {
     objects.retain(|name, bytes| !(name.contains("/e/") && String::from_utf8_lossy(bytes).contains("3.txt")));
     write_all(&store_dir(&closed.folder), &objects);
     let installation = open(&closed.folder);
-    let report = backup(&installation, None, &location, &BucketConfig::default(), &|_| {}).unwrap();
+    let report =
+        backup(&Source::of(&installation), None, &location, &BucketConfig::default(), &|_| {}).unwrap();
     assert!(report.is_complete());
     assert_eq!(report.tenants[0].findings.len(), 1);
     assert_eq!(report.tenants[0].findings[0].kind, FaultKind::PayloadMissing);
@@ -208,15 +213,15 @@ fn one_tenant_can_be_saved_and_brought_back_alone() {
     let to = StoreLocation::Directory(town.folder.path().join("sicherung"));
     let bucket = BucketConfig::default();
     let only = [tenant()];
-    let report = backup(&town.installation, Some(&only), &to, &bucket, &|_| {}).unwrap();
+    let report = backup(&Source::of(&town.installation), Some(&only), &to, &bucket, &|_| {}).unwrap();
     assert_eq!(report.tenants.iter().map(|t| t.tenant.clone()).collect::<Vec<_>>(), only);
     let unknown = ["fremd".parse().unwrap()];
-    let error = backup(&town.installation, Some(&unknown), &to, &bucket, &|_| {}).unwrap_err();
+    let error = backup(&Source::of(&town.installation), Some(&unknown), &to, &bucket, &|_| {}).unwrap_err();
     assert_eq!(error.kind, Kind::Missing);
     let neu = target(&town.folder.path().join("neu"));
     let error = restore(&to, &bucket, Some(std::slice::from_ref(&other)), &neu, &|_| {}).unwrap_err();
     assert_eq!(error.kind, Kind::Missing);
-    backup(&town.installation, None, &to, &bucket, &|_| {}).unwrap();
+    backup(&Source::of(&town.installation), None, &to, &bucket, &|_| {}).unwrap();
     let report = restore(&to, &bucket, Some(std::slice::from_ref(&other)), &neu, &|_| {}).unwrap();
     assert!(report.is_complete());
     assert_eq!(report.installation.tenants().unwrap(), [other]);
@@ -231,7 +236,7 @@ fn a_backup_goes_nowhere_else_and_a_restore_only_into_an_empty_place() {
     let bucket = BucketConfig::default();
     let refused = |town: &TestArchive, to: &Path| {
         let to = StoreLocation::Directory(to.to_owned());
-        backup(&town.installation, None, &to, &bucket, &|_| {}).unwrap_err().kind
+        backup(&Source::of(&town.installation), None, &to, &bucket, &|_| {}).unwrap_err().kind
     };
     assert_eq!(refused(&stranger, &to), Kind::Conflict);
     let full = town.folder.path().join("voll");

@@ -9,30 +9,31 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
-struct Town {
-    folder: TempDir,
+/// A directory with an archive in `data`, worked on by the real program.
+pub struct Town {
+    pub folder: TempDir,
 }
 
 impl Town {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let town = Self { folder: tempfile::tempdir().unwrap() };
         let made = town.run(&["create", "--tenant", "t", "--json"]);
         assert_eq!(code(&made), 0, "{}", stderr(&made));
         town
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         File::create(&path).unwrap().write_all(bytes).unwrap();
         path
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_eakte"));
         command.arg("--data").arg(self.path("data")).args(args).current_dir(self.folder.path());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("EAKTE_")) {
@@ -42,7 +43,7 @@ impl Town {
         command
     }
 
-    fn run(&self, args: &[&str]) -> Output {
+    pub fn run(&self, args: &[&str]) -> Output {
         self.command(args).output().unwrap()
     }
 
@@ -54,15 +55,15 @@ impl Town {
     }
 }
 
-fn code(output: &Output) -> i32 {
+pub fn code(output: &Output) -> i32 {
     output.status.code().unwrap_or(-1)
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn json(output: &Output) -> Vec<Value> {
+pub fn json(output: &Output) -> Vec<Value> {
     String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -368,8 +369,8 @@ fn an_unknown_key_is_an_error_that_names_it_and_its_file() {
     assert!(!String::from_utf8_lossy(&secret.stdout).contains("geheim"));
 }
 
-/// A server that ends with the test.
-struct Server(Child, String);
+/// A server that ends with the test, and where it listens.
+pub struct Server(pub Child, pub String);
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -378,7 +379,7 @@ impl Drop for Server {
     }
 }
 
-fn serve(town: &Town) -> Server {
+pub fn serve(town: &Town) -> Server {
     let mut child = town
         .command(&["serve", "--json", "--listen", "127.0.0.1:0"])
         .stdout(Stdio::piped())

@@ -184,3 +184,34 @@ fn a_disk_that_fills_up_at_any_write_refuses_and_goes_on_when_there_is_room() {
     println!("disk: {needed} pages are enough");
     assert!(needed > 15, "the disk was never full");
 }
+
+#[test]
+fn a_store_opened_for_reading_neither_writes_nor_needs_the_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = Disk::create(folder.path()).unwrap();
+    let (key, other) = ("t/a/o/00/eins".parse().unwrap(), "t/a/o/00/zwei".parse().unwrap());
+    writer.create(&key, "eins".into()).unwrap();
+    let reader = Disk::open_to_read(folder.path()).unwrap();
+    assert!(matches!(Disk::open(folder.path()), Err(StoreError::Held { .. })));
+    assert_eq!(reader.read(&key).unwrap(), "eins");
+    reader.barrier(std::slice::from_ref(&key)).unwrap();
+    let staged = {
+        let mut staging = writer.stage().unwrap();
+        staging.write_all(b"zwei").unwrap();
+        staging.finish().unwrap()
+    };
+    let refused = |outcome: Result<(), StoreError>| {
+        let error = outcome.unwrap_err();
+        assert!(!error.may_have_applied() && error.to_string().contains("nur zum Lesen"), "{error}");
+    };
+    refused(reader.stage().map(drop));
+    refused(reader.publish(&staged, &other));
+    refused(reader.put_all(&[(other.clone(), "zwei".into())]));
+    refused(reader.create(&other, "zwei".into()).map(drop));
+    refused(reader.replace(&key, "zwei".into()));
+    refused(reader.delete(std::slice::from_ref(&key)));
+    writer.publish(&staged, &other).unwrap();
+    assert_eq!(reader.read(&other).unwrap(), "zwei", "it sees what the other one writes");
+    drop((writer, staged));
+    drop(Disk::open(folder.path()).unwrap());
+}

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, missing_docs, unreachable_pub)]
 
 mod backup;
+mod beside;
 mod bucket;
 mod cli;
 mod contract;
