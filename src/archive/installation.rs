@@ -13,7 +13,8 @@ use crate::domain::text::Line;
 use crate::domain::{AccountId, TenantSlug};
 use crate::journal::Command;
 use crate::store::{
-    BucketConfig, Created, Key, ObjectStore, Prefix, StoreError, StoreLocation, create_store, open_store,
+    BucketConfig, Created, Key, Lock, ObjectStore, Prefix, StoreError, StoreLocation, create_store,
+    open_store, open_store_to_read,
 };
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -98,7 +99,7 @@ pub struct Installation {
     entropy: Arc<dyn Entropy>,
     archives: Mutex<BTreeMap<TenantSlug, Slot>>,
     /// Keeps other processes out as long as this one lives.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Installation {
@@ -113,10 +114,15 @@ impl Installation {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, Error> {
         let is_empty = match fs::read_dir(&place.data) {
-            // The configuration may lie there before the archive does.
-            Ok(mut entries) => {
-                entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "eakte.toml"))
-            }
+            Ok(mut entries) => entries.all(|entry| {
+                entry.is_ok_and(|entry| match entry.file_name().to_str() {
+                    // The configuration may lie there before the archive does; the others are left by an attempt
+                    // that failed. The store insists on its own emptiness.
+                    Some("eakte.toml" | "lock" | "spool") => true,
+                    Some("store") => place.store == StoreLocation::Directory(entry.path()),
+                    _ => false,
+                })
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
             Err(source) => return Err(unusable(&place.data, source)),
         };
@@ -143,6 +149,10 @@ impl Installation {
             && !store.join(crate::store::MARKER).exists()
         {
             return Err(StoreError::NoStore { place: place.data.display().to_string() }.into());
+        }
+        if !place.data.exists() {
+            // A bucket that this machine has not seen yet: it must be a store before anything is made here.
+            open_store_to_read(&place.store, &place.bucket)?;
         }
         make_dir(&place.data)?;
         let lock = hold(&place.data)?;
@@ -333,17 +343,10 @@ pub(super) fn make_dir(path: &Path) -> Result<(), Error> {
 }
 
 /// One process at a time works on a data directory.
-fn hold(data: &Path) -> Result<File, Error> {
+fn hold(data: &Path) -> Result<Lock, Error> {
     let path = data.join("lock");
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-    let lock = lock.map_err(|source| unusable(&path, source))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(fs::TryLockError::WouldBlock) => {
-            Err(StoreError::Held { place: data.display().to_string() }.into())
-        }
-        Err(fs::TryLockError::Error(source)) => Err(unusable(&path, source)),
-    }
+    let lock = Lock::take(&path, 0o600).map_err(|source| unusable(&path, source))?;
+    lock.ok_or_else(|| StoreError::Held { place: data.display().to_string() }.into())
 }
 
 fn write_token(path: &Path, token: &str) -> Result<(), Error> {

@@ -132,7 +132,7 @@ fn open_backup(source: &StoreLocation, bucket: &BucketConfig) -> Result<Arc<dyn 
         }
         // Only read: a backup may lie on a medium that takes no lock.
         StoreLocation::Directory(path) => Ok(Arc::new(Disk::open_to_read(path)?)),
-        StoreLocation::Bucket(url) => Ok(Arc::new(Bucket::open(url.clone(), bucket)?)),
+        StoreLocation::Bucket(url) => Ok(Arc::new(Bucket::open_to_read(url.clone(), bucket)?)),
     }
 }
 

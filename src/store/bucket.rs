@@ -49,7 +49,8 @@ pub struct Bucket {
     /// Sends each request once: a repeated create could meet its own first attempt.
     once: AmazonS3,
     runtime: Arc<Runtime>,
-    spool: Arc<Spool>,
+    /// None in a bucket that is only read.
+    spool: Option<Arc<Spool>>,
 }
 
 /// The threads that drive our requests.
@@ -93,14 +94,28 @@ impl Bucket {
     ///
     /// When the settings cannot work or the spool folder cannot be used.
     pub fn open(url: BucketUrl, config: &BucketConfig) -> Result<Self, StoreError> {
+        let bucket = Self::open_to_read(url, config)?;
+        Ok(Self { spool: Some(open_spool(config)?), ..bucket })
+    }
+
+    /// Connects to a bucket for reading only: nothing is made on this machine, and every write is refused.
+    ///
+    /// # Errors
+    ///
+    /// When the settings cannot work.
+    pub fn open_to_read(url: BucketUrl, config: &BucketConfig) -> Result<Self, StoreError> {
         config.check()?;
         // Fails when the process has chosen one already, which is just as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = Runtime::new().map_err(|source| StoreError::io("verbinden", &url, source))?;
-        let spool = open_spool(config)?;
         let client = connect(&url, config, 10)?;
         let once = connect(&url, config, 0)?;
-        Ok(Self { url, client, once, runtime: Arc::new(runtime), spool })
+        Ok(Self { url, client, once, runtime: Arc::new(runtime), spool: None })
+    }
+
+    /// The spool, as long as anything may be written.
+    fn spool(&self) -> Result<&Arc<Spool>, StoreError> {
+        self.spool.as_ref().ok_or_else(|| StoreError::opened_to_read(&self.url))
     }
 
     /// Where it is.
@@ -290,10 +305,11 @@ impl Bucket {
 
 impl ObjectStore for Bucket {
     fn stage(&self) -> Result<Staging, StoreError> {
-        self.spool.stage()
+        self.spool()?.stage()
     }
 
     fn publish(&self, staged: &Staged, key: &Key) -> Result<(), StoreError> {
+        self.spool()?;
         if staged.size_bytes() > PART_BYTES {
             return self.upload(key, staged);
         }
@@ -304,6 +320,7 @@ impl ObjectStore for Bucket {
     }
 
     fn put_all(&self, objects: &[(Key, Bytes)]) -> Result<(), StoreError> {
+        self.spool()?;
         let requests: Vec<_> = objects
             .iter()
             .map(|(key, bytes)| {
@@ -327,10 +344,12 @@ impl ObjectStore for Bucket {
     }
 
     fn create(&self, key: &Key, bytes: Bytes) -> Result<Created, StoreError> {
+        self.spool()?;
         Ok(if self.put_once(key, bytes)?.is_some() { Created::Created } else { Created::Exists })
     }
 
     fn replace(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
+        self.spool()?;
         self.put(key, bytes)
     }
 
@@ -402,6 +421,7 @@ impl ObjectStore for Bucket {
     }
 
     fn delete(&self, keys: &[Key]) -> Result<(), StoreError> {
+        self.spool()?;
         let paths: Vec<_> = keys.iter().map(|key| Ok(self.path(key))).collect();
         let client = self.client.clone();
         let failed = self.runtime.run(async move {

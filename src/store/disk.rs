@@ -119,10 +119,7 @@ impl Disk {
     /// The spool, as long as anything may be written.
     fn spool(&self) -> Result<&Arc<Spool>, StoreError> {
         self.durable.check()?;
-        self.spool.as_ref().ok_or_else(|| {
-            let refusal = io::Error::new(io::ErrorKind::Unsupported, "nur zum Lesen geöffnet");
-            StoreError::io(WRITE, self.root.display(), refusal)
-        })
+        self.spool.as_ref().ok_or_else(|| StoreError::opened_to_read(self.root.display()))
     }
 
     fn path(&self, key: &Key) -> PathBuf {

@@ -133,6 +133,12 @@ impl StoreError {
     pub(super) fn io(action: &'static str, object: impl std::fmt::Display, source: io::Error) -> Self {
         Self::Io { action, object: object.to_string(), source }
     }
+
+    /// The refusal of every write to a store that was opened for reading only.
+    pub(super) fn opened_to_read(place: impl std::fmt::Display) -> Self {
+        let refusal = io::Error::new(io::ErrorKind::Unsupported, "nur zum Lesen geöffnet");
+        Self::io(super::WRITE, place, refusal)
+    }
 }
 
 /// The usual refusals in the reader's words; the number helps the operator.

@@ -146,7 +146,7 @@ pub fn open_store_to_read(location: &StoreLocation, bucket: &BucketConfig) -> Re
             Arc::new(Disk::open_to_read(path)?)
         }
         // Not probed: whoever only reads may have a key that does not let them write.
-        StoreLocation::Bucket(url) => Arc::new(Bucket::open(url.clone(), bucket)?),
+        StoreLocation::Bucket(url) => Arc::new(Bucket::open_to_read(url.clone(), bucket)?),
     };
     let marker = read_marker(&*store, &location.to_string())?;
     Ok(OpenStore { store, marker })

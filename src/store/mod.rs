@@ -32,6 +32,7 @@ mod durable;
 mod error;
 mod key;
 mod location;
+mod lock;
 mod memory;
 mod staging;
 mod wait;
@@ -48,6 +49,7 @@ pub use location::{
     MARKER, Marker, OpenStore, StoreLocation, create_store, mark, mark_as, open_store, open_store_to_read,
     read_marker,
 };
+pub(crate) use lock::Lock;
 pub use memory::Memory;
 pub use staging::{Staged, Staging};
 

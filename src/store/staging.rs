@@ -1,11 +1,11 @@
 //! Incoming bytes on this machine, before they have a name.
 
-use super::{Body, StoreError};
+use super::{Body, Lock, StoreError};
 use crate::domain::{Digest, digest::Hasher};
 use bytes::Bytes;
 use std::{
     fmt,
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, BufWriter, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -24,7 +24,7 @@ const LOCK: &str = "lock";
 pub(super) struct Spool {
     folder: PathBuf,
     /// Held as long as anything staged lives; released by the operating system when the process ends.
-    _lock: File,
+    _lock: Lock,
     next: AtomicU64,
 }
 
@@ -33,17 +33,10 @@ impl Spool {
     pub(super) fn open(folder: PathBuf) -> Result<Self, StoreError> {
         let failed = |source| StoreError::io("öffnen", folder.display(), source);
         DirBuilder::new().recursive(true).mode(0o750).create(&folder).map_err(failed)?;
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true).mode(0o640);
-        let lock = options.open(folder.join(LOCK)).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let place = folder.parent().unwrap_or(&folder).display().to_string();
-                return Err(StoreError::Held { place });
-            }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
+        let Some(lock) = Lock::take(&folder.join(LOCK), 0o640).map_err(failed)? else {
+            let place = folder.parent().unwrap_or(&folder).display().to_string();
+            return Err(StoreError::Held { place });
+        };
         let removed = clean(&folder).map_err(failed)?;
         if removed > 0 {
             tracing::info!(removed, "removed what an interrupted run had staged");
