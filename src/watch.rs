@@ -28,7 +28,8 @@ pub const DONE: &str = "erledigt";
 /// Where files go that were not stored.
 pub const REFUSED: &str = "abgelehnt";
 
-/// Holds the name of the batch of loose files while it is open, so that a restart resumes it.
+/// Holds the name of a batch while it is open, so that a restart resumes it; for loose files in the hot folder, for
+/// a folder of the first level in that folder.
 const OPEN_BATCH: &str = ".eakte-charge";
 
 /// Lists that may lie in a folder.
@@ -136,7 +137,8 @@ impl Watcher<'_> {
             }
             let files = Walk::new(&folder).filter(|found| !found.path.file_name().is_some_and(is_ignored));
             let files: Vec<Found> = files.collect();
-            let mut is_complete = !files.is_empty();
+            // One whose files were all moved before a crash still has an open batch.
+            let mut is_complete = !files.is_empty() || folder.join(OPEN_BATCH).exists();
             for found in &files {
                 // An unfinished file anywhere means that someone is still writing to this batch.
                 let is_written = found.path.file_name().is_some_and(is_unfinished);
@@ -187,11 +189,7 @@ impl Watcher<'_> {
         } else {
             let folder = self.folder.path.file_name().unwrap_or_default().to_string_lossy();
             let name = format!("{} {}", source_name(&folder), self.archive.now());
-            note(&mark, &name).map_err(|source| Error {
-                kind: Kind::Unavailable,
-                public: "Ein Eingangsordner ist nicht beschreibbar.".to_owned(),
-                source: Some(Box::new(source)),
-            })?;
+            note(&mark, &name)?;
             name
         };
         let found = files.into_iter().map(|path| {
@@ -213,8 +211,12 @@ impl Watcher<'_> {
         let list = files.iter().find(|found| {
             found.path.parent() == Some(folder) && found.path.file_name().is_some_and(is_manifest)
         });
+        let mark = folder.join(OPEN_BATCH);
         let Some(list) = list.map(|found| found.path.clone()) else {
-            self.run(&facts, files)?;
+            note(&mark, &name)?;
+            if self.run(&facts, files)? {
+                let _ = fs::remove_file(&mark);
+            }
             prune(folder);
             return Ok(());
         };
@@ -258,6 +260,7 @@ impl Watcher<'_> {
         // The list goes last: until then a crash leads through all of this again.
         if is_whole {
             self.put_away(&list, DONE);
+            let _ = fs::remove_file(&mark);
             prune(folder);
         }
         Ok(())
@@ -487,10 +490,16 @@ fn write_reason(target: &Path, text: &str) -> io::Result<()> {
 }
 
 /// Notes the name of the open batch, durably.
-fn note(path: &Path, name: &str) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(name.as_bytes())?;
-    file.sync_all()
+fn note(path: &Path, name: &str) -> Result<(), Error> {
+    let noted = File::create(path).and_then(|mut file| {
+        file.write_all(name.as_bytes())?;
+        file.sync_all()
+    });
+    noted.map_err(|source| Error {
+        kind: Kind::Unavailable,
+        public: "Ein Eingangsordner ist nicht beschreibbar.".to_owned(),
+        source: Some(Box::new(source)),
+    })
 }
 
 /// Removes a folder that has become empty, with its empty folders.

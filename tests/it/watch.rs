@@ -2,6 +2,7 @@
 
 use crate::support::TestArchive;
 use eakte::archive::Archive;
+use eakte::ingest::BatchFacts;
 use eakte::watch::{self, HotFolder};
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -104,6 +105,35 @@ fn a_crash_between_commit_and_move_neither_loses_nor_doubles() {
     });
     assert_eq!(documents(&town.archive), 2);
     assert!(root.join("erledigt/Karton/1.txt").exists());
+}
+
+#[test]
+fn a_batch_whose_files_were_all_moved_before_a_crash_is_closed_afterwards() {
+    let town = TestArchive::new(false);
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let facts = BatchFacts {
+        name: "Karton 7".to_owned(),
+        source: root.join("Karton 7").display().to_string(),
+        box_label: None,
+        person: None,
+        station: None,
+        scanner: None,
+        profile: None,
+        scanned_at: None,
+        procedure_version: None,
+        sheets_expected: None,
+        pages_expected: None,
+        anomalies: Vec::new(),
+    };
+    town.archive.open_batch(&town.permit, &facts).unwrap();
+    fs::create_dir_all(root.join("Karton 7/tief")).unwrap();
+    let begun = Instant::now();
+    watch_until(&town, &folder(root), |_| begun.elapsed() > Duration::from_millis(500));
+    assert!(root.join("Karton 7").exists(), "a folder that is being filled is left alone");
+    write(root, "Karton 7/.eakte-charge", b"Karton 7");
+    watch_until(&town, &folder(root), |_| !root.join("Karton 7").exists());
+    assert_eq!(batches(&town), [("Karton 7".to_owned(), "Green".to_owned(), 0)]);
 }
 
 #[test]
