@@ -3,8 +3,8 @@
 use super::changes::Changes;
 use super::keys;
 use super::rows::{
-    AccountRow, ArrivalRow, BatchRow, CaseFileRow, DocumentRow, LineRow, Origin, PlanUnitRow, TenantRow,
-    UnitRow,
+    AccountRow, ArrivalRow, BatchRow, CaseFileRow, DocumentRow, LineRow, Origin, PathRow, PlanUnitRow,
+    TenantRow, UnitRow,
 };
 use super::{CatalogueError, Summary};
 use crate::domain::case_file::CaseFile;
@@ -250,24 +250,37 @@ fn line(path: &str, status: LineStatus, document: DocumentId) -> LineRow {
     LineRow { path: path.to_owned(), status, document: Some(document), rejection: None, detail: None }
 }
 
-/// A file counts once in its batch, with the best that became of it: a rejected file that is received in a
-/// repeated run is received; a received one stays received.
+/// A file counts once in its batch, with the best that became of it.
 fn put_line(changes: &mut Changes<'_>, batch: BatchId, line: &LineRow) -> Result<(), CatalogueError> {
+    change_path(changes, batch, &line.path, |path| path.add(line.clone()))
+}
+
+/// Changes what is known of a path, and the counts of its batch with it.
+fn change_path(
+    changes: &mut Changes<'_>,
+    batch: BatchId,
+    path: &str,
+    change: impl FnOnce(&mut PathRow),
+) -> Result<(), CatalogueError> {
     let Some(mut row) = changes.row::<BatchRow>(&keys::batch(batch))? else { return Ok(()) };
-    let key = keys::line(batch, &line.path);
-    let old = changes.row::<LineRow>(&key)?;
-    let rank = |status| LineStatus::ALL.iter().position(|each| *each == status);
-    if old.as_ref().is_some_and(|old| rank(old.status) < rank(line.status)) {
+    let key = keys::line(batch, path);
+    let old = changes.row::<PathRow>(&key)?.unwrap_or_default();
+    let mut new = old.clone();
+    change(&mut new);
+    if new == old {
         return Ok(());
     }
     let mut counts = row.counts();
-    if let Some(old) = old {
-        counts.remove(old.status);
-    }
-    counts.add(line.status);
+    old.best().into_iter().for_each(|line| counts.remove(line.status));
+    new.best().into_iter().for_each(|line| counts.add(line.status));
     (row.received, row.duplicate, row.rejected) = (counts.received, counts.duplicate, counts.rejected);
     changes.put_row(keys::batch(batch), &row)?;
-    changes.put_row(key, line)
+    if new.best().is_some() {
+        changes.put_row(key, &new)
+    } else {
+        changes.remove(key);
+        Ok(())
+    }
 }
 
 /// Takes an entity out of every table, as if it had never been.
@@ -316,19 +329,7 @@ fn erase_document(changes: &mut Changes<'_>, id: DocumentId) -> Result<(), Catal
     let arrived = row.received.batch.zip(row.received.source_path.clone());
     let arrived = arrived.map(|(batch, path)| ArrivalRow { batch, path });
     for place in arrived.iter().chain(&row.again) {
-        let key = keys::line(place.batch, &place.path);
-        let Some(line) = changes.row::<LineRow>(&key)? else { continue };
-        if line.document != Some(id) {
-            continue;
-        }
-        if let Some(mut batch) = changes.row::<BatchRow>(&keys::batch(place.batch))? {
-            let mut counts = batch.counts();
-            counts.remove(line.status);
-            (batch.received, batch.duplicate, batch.rejected) =
-                (counts.received, counts.duplicate, counts.rejected);
-            changes.put_row(keys::batch(place.batch), &batch)?;
-        }
-        changes.remove(key);
+        change_path(changes, place.batch, &place.path, |path| path.forget(id))?;
     }
     changes.index(&document_entries(id, &row), Vec::new());
     changes.remove(keys::document(id));
@@ -345,5 +346,10 @@ fn summary(changes: &mut Changes<'_>, change: impl FnOnce(&mut Summary)) -> Resu
     let key = keys::meta("summary");
     let mut summary = changes.row::<Summary>(&key)?.unwrap_or_default();
     change(&mut summary);
+    if summary == Summary::default() {
+        // As if nothing had ever been there.
+        changes.remove(key);
+        return Ok(());
+    }
     changes.put_row(key, &summary)
 }

@@ -1,7 +1,9 @@
 //! Lookups and ordered lists.
 
 use super::keys::{self, Table};
-use super::rows::{AccountRow, BatchRow, CaseFileRow, DocumentRow, LineRow, PlanUnitRow, TenantRow, UnitRow};
+use super::rows::{
+    AccountRow, BatchRow, CaseFileRow, DocumentRow, LineRow, PathRow, PlanUnitRow, TenantRow, UnitRow,
+};
 use super::{Catalogue, CatalogueError};
 use crate::domain::{
     AccountId, BatchId, CaseFileId, Digest, DocumentId, EntityId, PlanUnitId, UnitId, digest,
@@ -235,7 +237,8 @@ impl Catalogue {
 
     /// What became of a batch's file.
     pub fn line(&self, batch: BatchId, path: &str) -> Result<Option<LineRow>, CatalogueError> {
-        self.row(&keys::line(batch, path))
+        let path: Option<PathRow> = self.row(&keys::line(batch, path))?;
+        Ok(path.and_then(|path| path.best().cloned()))
     }
 
     /// A batch's lines, in no meaningful order.
@@ -246,7 +249,8 @@ impl Catalogue {
         limit: usize,
     ) -> Result<Page<LineRow>, CatalogueError> {
         self.walk(&keys::lines_of(batch), from, limit, |_, bytes| {
-            serde_json::from_slice(bytes).map(Some).map_err(CatalogueError::Row)
+            let path: PathRow = serde_json::from_slice(bytes).map_err(CatalogueError::Row)?;
+            Ok(path.best().cloned())
         })
     }
 

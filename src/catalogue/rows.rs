@@ -230,3 +230,40 @@ pub struct LineRow {
     /// More about that, for people.
     pub detail: Option<String>,
 }
+
+/// All that became of one path of a batch. Only the best of it is shown and counted; the rest is kept for the time when
+/// the document of the best is erased.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct PathRow {
+    /// One line a document and one for rejections, the newest last.
+    lines: Vec<LineRow>,
+}
+
+impl PathRow {
+    /// What the path counts as: a rejected file that is received in a repeated run is received; a received one stays
+    /// received. Of equals the newest.
+    pub(super) fn best(&self) -> Option<&LineRow> {
+        self.lines.iter().rev().min_by_key(|line| rank(line.status))
+    }
+
+    /// Takes a line in. What others have here plays no part, so that whoever is erased leaves no trace.
+    pub(super) fn add(&mut self, line: LineRow) {
+        if let Some(at) = self.lines.iter().position(|known| known.document == line.document) {
+            if rank(self.lines[at].status) < rank(line.status) {
+                return;
+            }
+            self.lines.remove(at);
+        }
+        self.lines.push(line);
+    }
+
+    /// Forgets a document.
+    pub(super) fn forget(&mut self, document: DocumentId) {
+        self.lines.retain(|line| line.document != Some(document));
+    }
+}
+
+fn rank(status: LineStatus) -> usize {
+    LineStatus::ALL.iter().position(|each| *each == status).unwrap_or(usize::MAX)
+}

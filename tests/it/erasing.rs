@@ -3,14 +3,16 @@
 use crate::support::FixedClock;
 use eakte::catalogue::Catalogue;
 use eakte::clock::SystemEntropy;
-use eakte::domain::codes::Origin;
+use eakte::domain::batch::Batch;
+use eakte::domain::codes::{LineStatus, Origin, Rejection};
 use eakte::domain::decision::{Decision, NewEvent};
 use eakte::domain::event::{
-    Actor, Context, DocumentReceived, ErasurePermitted, Event, LeafRange, TenantCreated, VersionAdded,
+    Actor, BatchOpened, Context, DocumentReceived, DuplicateArrived, ErasurePermitted, Event, FilesRejected,
+    LeafRange, RejectedFile, TenantCreated, VersionAdded,
 };
 use eakte::domain::guard::Guard;
 use eakte::domain::object::{Encoding, ObjectRef};
-use eakte::domain::{Digest, DocumentId, TenantId};
+use eakte::domain::{BatchId, Digest, DocumentId, TenantId};
 use eakte::journal::{
     AppendError, Applied, Command, Layout, Parts, Projection as _, Reader, Receipt, Writer, replay,
 };
@@ -28,6 +30,7 @@ struct Desk {
 }
 
 const TENANT: TenantId = TenantId::from_uuid(Uuid::from_u128(1));
+const BATCH: BatchId = BatchId::from_uuid(Uuid::from_u128(2));
 
 fn document(number: u64) -> DocumentId {
     DocumentId::from_uuid(Uuid::from_u128(u128::from(1_000 + number)))
@@ -63,6 +66,24 @@ impl Desk {
             reference_template: "{plan}-{year}/{seq}".to_owned(),
         });
         desk.commit(vec![record(Vec::new(), NewEvent::new(TENANT, created))]).remove(0).unwrap();
+        let opened = Batch::open(
+            BATCH,
+            BatchOpened {
+                name: "Karton 7".to_owned(),
+                source: "Karton 7".to_owned(),
+                box_label: None,
+                person: None,
+                station: None,
+                scanner: None,
+                profile: None,
+                scanned_at: None,
+                procedure_version: None,
+                sheets_expected: None,
+                pages_expected: None,
+                anomalies: Vec::new(),
+            },
+        );
+        desk.commit(vec![record(Vec::new(), opened)]).remove(0).unwrap();
         desk
     }
 
@@ -71,25 +92,50 @@ impl Desk {
     }
 
     fn received(&self, number: u64) -> Command {
+        self.received_as(number, None)
+    }
+
+    /// Received as this file of the batch.
+    fn received_as(&self, number: u64, path: Option<&str>) -> Command {
         let data = DocumentReceived {
             case_file: None,
             unit: None,
             title: format!("Brief {number}"),
             source_name: "Brief.txt".to_owned(),
-            source_path: None,
+            source_path: path.map(str::to_owned),
             document_type: None,
             document_date: None,
             received_on: None,
             direction: None,
             origin: Origin::Upload,
             classification: None,
-            batch: None,
+            batch: path.map(|_| BATCH),
             media_type: "text/plain".to_owned(),
             findings: Vec::new(),
             idempotency_key: None,
         };
         let objects = vec![object(number, &*self.store, &self.layout)];
         record(Vec::new(), NewEvent::with(document(number), Event::DocumentReceived(data), objects))
+    }
+
+    /// The document's bytes once more, as this file of the batch.
+    fn again(&self, number: u64, path: &str) -> Command {
+        let data = DuplicateArrived { batch: BATCH, source_path: path.to_owned() };
+        record(Vec::new(), NewEvent::new(document(number), Event::DuplicateArrived(data)))
+    }
+
+    fn rejected(&self, path: &str) -> Command {
+        let file =
+            RejectedFile { path: path.to_owned(), size: None, rejection: Rejection::Empty, detail: None };
+        record(Vec::new(), NewEvent::new(BATCH, Event::FilesRejected(FilesRejected { files: vec![file] })))
+    }
+
+    /// A replay of the journal into an empty catalogue.
+    fn replayed(&self, name: &str) -> Catalogue {
+        let fresh = Catalogue::open(&self.folder.path().join(name), 1 << 20).unwrap();
+        let reader = Reader::new(self.store.clone(), self.layout.clone());
+        replay(&reader, &fresh, Applied::default(), &mut |_| {}).unwrap();
+        fresh
     }
 
     /// Another version, if the document still is what it was.
@@ -158,7 +204,10 @@ fn a_replay_equals_what_grew_however_far_the_erasures_have_come() {
         let mut desk = Desk::new();
         let mut alive = Vec::new();
         for number in 0..40 {
-            let mut commands = vec![desk.received(number)];
+            // Few paths, so that several documents lay claim to one.
+            let path = |what: &str| format!("{}.txt", dice(what, number, 4));
+            let mut commands =
+                vec![desk.received_as(number, (number % 3 > 0).then(|| path("path")).as_deref())];
             if let Some(at) = alive.iter().position(|other| dice("touch", number * 100 + other, 5) == 0) {
                 commands.push(if dice("erase", number, 2) == 0 {
                     desk.erase(alive.remove(at))
@@ -167,6 +216,12 @@ fn a_replay_equals_what_grew_however_far_the_erasures_have_come() {
                 });
             }
             desk.commit(commands).into_iter().for_each(|answer| drop(answer.unwrap()));
+            let line = match (dice("line", number, 3), alive.last()) {
+                (0, Some(other)) => desk.again(*other, &path("again")),
+                (1, _) => desk.rejected(&path("rejected")),
+                _ => desk.again(number, &path("twice")),
+            };
+            desk.commit(vec![line]).remove(0).unwrap();
             alive.push(number);
         }
         // Some of what may go is gone, some is not yet.
@@ -183,8 +238,7 @@ fn a_replay_equals_what_grew_however_far_the_erasures_have_come() {
             }
             seq += 1;
         }
-        let fresh = Catalogue::open(&desk.folder.path().join("fresh"), 1 << 20).unwrap();
-        replay(&reader, &fresh, Applied::default(), &mut |_| {}).unwrap();
+        let fresh = desk.replayed("fresh");
         assert_eq!(fresh.applied().unwrap(), desk.catalogue.applied().unwrap());
         assert!(dump(&fresh) == dump(&desk.catalogue), "seed {seed}: another catalogue");
 
@@ -195,5 +249,39 @@ fn a_replay_equals_what_grew_however_far_the_erasures_have_come() {
             verify_store(&desk.store, &tenant, scratch, now, &VerifyOptions::default(), &|_| {}).unwrap();
         assert_eq!(report.findings, [], "seed {seed}");
         assert!(report.notices.iter().all(|notice| notice.kind == FaultKind::ErasurePending), "{report:?}");
+    }
+}
+
+#[test]
+fn a_path_that_several_documents_lay_claim_to_falls_to_the_next_when_one_is_erased() {
+    let mut desk = Desk::new();
+    let commands = vec![
+        desk.rejected("a.txt"),
+        desk.received_as(1, Some("a.txt")),
+        desk.received_as(2, Some("a.txt")),
+        desk.received(3),
+        desk.again(3, "a.txt"),
+    ];
+    desk.commit(commands).into_iter().for_each(|answer| drop(answer.unwrap()));
+    let shown = |catalogue: &Catalogue| {
+        let line = catalogue.line(BATCH, "a.txt").unwrap().unwrap();
+        let row = catalogue.batch(BATCH).unwrap().unwrap();
+        (line.status, line.document, (row.received, row.duplicate, row.rejected))
+    };
+    assert_eq!(shown(&desk.catalogue), (LineStatus::Received, Some(document(2)), (1, 0, 0)));
+    for (number, next) in [
+        (2, (LineStatus::Received, Some(document(1)), (1, 0, 0))),
+        (1, (LineStatus::Duplicate, Some(document(3)), (0, 1, 0))),
+        (3, (LineStatus::Rejected, None, (0, 0, 1))),
+    ] {
+        // The payloads of what is erased are gone when the journal is read again.
+        let gone: Vec<_> = desk.catalogue.leaves_of(document(number).into()).unwrap();
+        let gone: Vec<_> = gone.iter().map(|(_, digest)| desk.layout.payload(digest)).collect();
+        let commands = vec![desk.erase(number)];
+        desk.commit(commands).remove(0).unwrap();
+        desk.store.delete(&gone).unwrap();
+        assert_eq!(shown(&desk.catalogue), next);
+        assert_eq!(desk.catalogue.lines(BATCH, None, 10).unwrap().items.len(), 1);
+        assert!(dump(&desk.replayed(&format!("fresh {number}"))) == dump(&desk.catalogue));
     }
 }

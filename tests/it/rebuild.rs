@@ -277,7 +277,8 @@ fn letters(count: usize) -> TestArchive {
 fn a_shortened_journal_is_never_hidden_by_a_rebuild() {
     let closed = close(letters(5));
     let mut objects = closed.objects.clone();
-    objects.remove("t/t/j/000000000/006").unwrap();
+    // How many commits follow depends on how many documents were read together.
+    objects.retain(|name, _| !name.starts_with("t/t/j/") || name.as_str() < "t/t/j/000000000/006");
     write_all(&store_dir(&closed.folder), &objects);
     let dir = tenant_dir(&closed.folder);
     for gone in ["", "catalogue"] {
