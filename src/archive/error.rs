@@ -118,6 +118,7 @@ impl From<AppendError> for Error {
             AppendError::Store(error) => store_kind(error),
             AppendError::ReadOnly(_) => Kind::ReadOnly,
             AppendError::Busy | AppendError::Closed | AppendError::Projection(_) => Kind::Unavailable,
+            AppendError::Panicked => Kind::Internal,
             AppendError::Doubt => Kind::Doubt,
             AppendError::Journal(error) => match &**error {
                 JournalError::Store(error) => store_kind(error),

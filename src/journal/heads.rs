@@ -7,6 +7,7 @@ use crate::domain::decision::{NewEvent, Numbers};
 use crate::domain::event::Event;
 use crate::domain::guard::{CounterKey, Guard, UniqueKey};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Changes on top of a projection.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +39,10 @@ impl<'p> Heads<'p> {
         for guard in guards {
             view.check(guard)?;
         }
-        let events = decide(&mut view);
+        // Whoever decides is not of this module: its fault must not end the writer of all the others. What it drew and
+        // claimed is dropped with the view.
+        let events =
+            catch_unwind(AssertUnwindSafe(|| decide(&mut view))).map_err(|_| AppendError::Panicked)?;
         if let Some(error) = view.failure.take() {
             return Err(error.into());
         }

@@ -107,6 +107,11 @@ pub enum AppendError {
     /// The data of one event is larger than 1 MiB. Nothing was recorded.
     #[error("Die Angaben sind zu umfangreich (höchstens 1 MiB).")]
     PayloadTooLarge,
+    /// Deciding what to record failed for a fault of the program. Nothing was recorded.
+    #[error(
+        "Ein Fehler im Programm hat die Eingabe verhindert; es wurde nichts aufgezeichnet. Bitte melden."
+    )]
+    Panicked,
     /// The store refused before the commit point. Nothing was recorded.
     #[error(transparent)]
     Store(Arc<StoreError>),
@@ -151,6 +156,7 @@ impl Halt {
             }
             Self::Projection => "der Katalog ist beschädigt; ein Neustart baut ihn neu auf",
             Self::Journal => "das Journal ist nicht lesbar; bitte „eakte verify“ ausführen",
+            Self::Panicked => "ein Fehler im Programm; bitte neu starten und den Fehler melden",
             Self::Doubt => "der Ausgang des letzten Eintrags ist unbekannt; bitte neu starten",
         }
     }

@@ -94,7 +94,9 @@ impl Journal {
         match self.queue.push((command, sender), deadline) {
             Ok(()) => Ok(Pending { receiver, deadline }),
             Err(Refused::Full(_)) => Err(AppendError::Busy),
-            Err(Refused::Closed(_)) => Err(AppendError::Closed),
+            Err(Refused::Closed(_)) => {
+                Err(self.status().halted.map_or(AppendError::Closed, AppendError::ReadOnly))
+            }
         }
     }
 
@@ -137,6 +139,29 @@ impl Pending {
     }
 }
 
+/// Nobody waits for a writer that has ended. Those whose commands it had taken hear that the outcome is unknown.
+struct Ending {
+    queue: Arc<Queue<Waiting>>,
+    state: Arc<Mutex<(Applied, Option<Halt>)>>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(
+                "the writer has ended through a fault of the program; nothing is written any more"
+            );
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).1.get_or_insert(Halt::Panicked);
+        }
+        self.queue.close();
+        while let Some(group) = self.queue.take(usize::MAX, Duration::ZERO) {
+            for (_, sender) in group {
+                let _ = sender.send(Err(AppendError::ReadOnly(Halt::Panicked)));
+            }
+        }
+    }
+}
+
 struct Loop<F> {
     writer: Writer,
     queue: Arc<Queue<Waiting>>,
@@ -148,6 +173,7 @@ struct Loop<F> {
 impl<F: Fn(&Applied)> Loop<F> {
     fn run(mut self) {
         const GROUP: usize = 256;
+        let _ending = Ending { queue: self.queue.clone(), state: self.state.clone() };
         let patience = self.settings.poll_every.unwrap_or(Duration::from_hours(1));
         while let Some(group) = self.queue.take(GROUP, patience) {
             let before = self.writer.applied().seq;
@@ -176,5 +202,123 @@ impl<F: Fn(&Applied)> Loop<F> {
                 (self.on_commit)(applied);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{SystemClock, SystemEntropy};
+    use crate::domain::decision::{Decision, NewEvent};
+    use crate::domain::event::{Actor, Context, Event, NumberDrawn};
+    use crate::domain::guard::{CounterKey, UniqueKey};
+    use crate::domain::{EntityId, EntityKind};
+    use crate::journal::projection::{Life, Projection, ProjectionError};
+    use crate::journal::{CommitRecord, Layout};
+    use crate::store::Memory;
+    use std::sync::atomic::AtomicU64;
+    use uuid::Uuid;
+
+    /// A projection that knows one counter, and panics when it takes in the commit with this number.
+    #[derive(Default)]
+    struct Fragile {
+        applied: Mutex<Applied>,
+        last: AtomicU64,
+        panics_at: AtomicU64,
+    }
+
+    impl Projection for Fragile {
+        fn applied(&self) -> Result<Applied, ProjectionError> {
+            Ok(self.applied.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        }
+
+        fn life(&self, _: EntityId) -> Result<Option<Life>, ProjectionError> {
+            Ok(None)
+        }
+
+        fn owner(&self, _: &UniqueKey) -> Result<Option<EntityId>, ProjectionError> {
+            Ok(None)
+        }
+
+        fn counter(&self, _: &CounterKey) -> Result<u64, ProjectionError> {
+            Ok(self.last.load(Ordering::SeqCst))
+        }
+
+        fn apply(&self, commits: &[CommitRecord]) -> Result<(), ProjectionError> {
+            for commit in commits {
+                assert_ne!(commit.seq, self.panics_at.load(Ordering::SeqCst), "on purpose");
+                for recorded in commit.events() {
+                    if let Event::NumberDrawn(data) = &recorded.event {
+                        self.last.store(data.value, Ordering::SeqCst);
+                    }
+                }
+                let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+                *applied = commit.advance(&applied);
+            }
+            Ok(())
+        }
+    }
+
+    const OWNER: EntityId = EntityId::new(EntityKind::PlanUnit, Uuid::from_u128(1));
+
+    fn journal(projection: Arc<Fragile>) -> Journal {
+        let parts = Parts {
+            store: Arc::new(Memory::new()),
+            layout: Layout::new(&"t".parse().unwrap()),
+            projection,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            software: "test".to_owned(),
+            patience: Box::new(|_| false),
+        };
+        Journal::open(parts, Settings::default(), |_| {}).unwrap()
+    }
+
+    /// Draws a number; panics after that if told to.
+    fn draw(panics: bool) -> Command {
+        let decide = move |numbers: &mut dyn crate::domain::decision::Numbers| {
+            let value = numbers.draw(&CounterKey { owner: OWNER, scope: "2026".to_owned() });
+            assert!(!panics, "on purpose");
+            vec![NewEvent::new(OWNER, Event::NumberDrawn(NumberDrawn { scope: "2026".to_owned(), value }))]
+        };
+        let context = Context::by(Actor::System);
+        Command {
+            decide: Box::new(decide),
+            ..Command::record(context, Decision { guards: Vec::new(), events: Vec::new() })
+        }
+    }
+
+    #[test]
+    fn a_command_that_panics_is_refused_alone_and_leaves_no_gap() {
+        let projection = Arc::new(Fragile::default());
+        let journal = journal(projection.clone());
+        journal.append(draw(false)).unwrap();
+        let waiting: Vec<_> =
+            [false, true, false].map(|panics| journal.submit(draw(panics)).unwrap()).into_iter().collect();
+        let answers: Vec<_> = waiting.into_iter().map(Pending::wait).collect();
+        assert!(answers[0].is_ok() && answers[2].is_ok(), "{answers:?}");
+        assert!(matches!(answers[1], Err(AppendError::Panicked)), "{answers:?}");
+        assert_eq!(projection.last.load(Ordering::SeqCst), 3, "the number of the second was never drawn");
+        assert!(journal.status().halted.is_none());
+    }
+
+    #[test]
+    fn a_writer_that_panics_lets_nobody_wait() {
+        let projection = Arc::new(Fragile::default());
+        let journal = journal(projection.clone());
+        journal.append(draw(false)).unwrap();
+        projection.panics_at.store(2, Ordering::SeqCst);
+        let begun = Instant::now();
+        assert!(matches!(journal.append(draw(false)), Err(AppendError::Doubt)), "its commit may stand");
+        // The thread may still be on its way to the end.
+        let after = loop {
+            match journal.append(draw(false)) {
+                Err(AppendError::Doubt) => {}
+                other => break other,
+            }
+        };
+        assert!(matches!(after, Err(AppendError::ReadOnly(Halt::Panicked))), "{after:?}");
+        assert_eq!(journal.status().halted, Some(Halt::Panicked));
+        assert!(begun.elapsed() < Settings::default().answer_within);
     }
 }

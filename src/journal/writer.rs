@@ -57,6 +57,8 @@ pub enum Halt {
     Journal,
     /// A commit's outcome is still unknown.
     Doubt,
+    /// The writer's thread came to an end through a fault of the program.
+    Panicked,
 }
 
 /// A command of the group that is part of the draft.
