@@ -2,6 +2,7 @@
 //! released version is a broken promise, so look at the difference before committing it.
 
 use crate::domain::event::for_each_event;
+use crate::extract::page_texts::PageTexts;
 use crate::journal::payload;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
@@ -21,7 +22,10 @@ fn schema<T: schemars::JsonSchema>(title: &str) -> Value {
 
 /// Every generated file below `schema/` with what it must hold.
 fn files() -> Vec<(String, Value)> {
-    let mut files = vec![("payload.schema.json".to_owned(), schema::<payload::Line>("eakte payload line"))];
+    let mut files = vec![
+        ("payload.schema.json".to_owned(), schema::<payload::Line>("eakte payload line")),
+        ("text.schema.json".to_owned(), schema::<PageTexts>("eakte-text/1")),
+    ];
     macro_rules! add {
         ($($name:literal, $version:literal, $kind:ident;)*) => {
             $(files.push((
