@@ -84,6 +84,12 @@ pub enum Encoded {
         /// them white (a TIFF whose photometric interpretation is "black is zero").
         black_is_1: bool,
     },
+    /// A PNG file whose samples are packed as a PDF packs them: rows from top to bottom, 2, 4 or 8 bits a sample, grey,
+    /// coloured or with a palette, nothing transparent.
+    Png {
+        /// The file.
+        bytes: Vec<u8>,
+    },
     /// A JPEG 2000 file.
     Jpeg2000 {
         /// The file.

@@ -2,7 +2,7 @@
 
 use super::super::page::{Encoded, Gray, Picture, Samples, Turn};
 use super::samples::{mirror, multiply};
-use super::{Code, PictureError, PictureLimits, bilevel, jpeg};
+use super::{Code, PictureError, PictureLimits, bilevel, jpeg, png};
 use hayro_ccitt::EncodingMode;
 use hayro_jpeg2000::ColorSpace as JpxColors;
 use zune_jpeg::JpegDecoder;
@@ -201,7 +201,8 @@ impl Picture {
         if (plain.width, plain.height) != (self.width, self.height) {
             return Err(PictureError::Damaged("Größe"));
         }
-        Ok(Gray { width: self.width, height: self.height, pixels: plain.bytes }.turned(self.turn))
+        let gray = Gray { width: self.width, height: self.height, pixels: plain.bytes };
+        Ok(if self.turn == Turn::None { gray } else { gray.turned(self.turn) })
     }
 
     /// The same page as plain samples: for bytes that a PDF/A may not hold.
@@ -257,6 +258,13 @@ impl Picture {
                 }
                 return Ok((bits, Samples::Bilevel));
             }
+            Encoded::Png { bytes } => {
+                let stored = png::decoded(bytes, limits)?;
+                if (stored.width, stored.height) != (self.width, self.height) {
+                    return Err(PictureError::Damaged("Größe"));
+                }
+                return Ok(stored.unpacked());
+            }
             Encoded::Jpeg2000 { bytes } => jpeg_2000(bytes, limits)?,
             Encoded::Jpeg { bytes, .. } => {
                 let header = jpeg::header(bytes)?;
@@ -274,14 +282,13 @@ impl Picture {
 
 impl Gray {
     /// The page turned.
-    pub(in crate::extract) fn turned(self, turn: Turn) -> Self {
+    pub(in crate::extract) fn turned(&self, turn: Turn) -> Self {
         let (width, height) = (self.width as usize, self.height as usize);
         match turn {
-            Turn::None => self,
+            Turn::None => self.clone(),
             Turn::Half => {
-                let mut pixels = self.pixels;
-                pixels.reverse();
-                Self { pixels, ..self }
+                let pixels = self.pixels.iter().rev().copied().collect();
+                Self { width: self.width, height: self.height, pixels }
             }
             Turn::Right | Turn::Left => {
                 let mut pixels = vec![255; width * height];

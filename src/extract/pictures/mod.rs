@@ -16,6 +16,7 @@ mod unpack;
 pub(super) use bilevel::{Code, decode as decode_ccitt, packed as pack_bits};
 pub(super) use decode::jpeg_2000_size;
 pub(super) use jpeg::header as jpeg_header;
+pub(super) use png::body as png_body;
 pub(super) use samples::{Alpha, Meaning, Stored, row_bytes};
 
 use super::Format;

@@ -66,23 +66,77 @@ impl Stored {
             }
             return bilevel::packed(bits, self.width);
         }
+        let width = self.width as usize;
+        let (mut bytes, samples) = self.unpacked();
+        if mirrored {
+            let size = if samples == Samples::Gray8 { 1 } else { 3 };
+            for row in bytes.chunks_exact_mut((width * size).max(1)) {
+                mirror(row, size);
+            }
+        }
+        Encoded::Raw { bytes, samples }
+    }
+
+    /// The page in whole bytes: grey, or red, green, blue.
+    pub(super) fn unpacked(mut self) -> (Vec<u8>, Samples) {
         let gray = match &self.meaning {
             Meaning::WhiteIsZero | Meaning::BlackIsZero => true,
             Meaning::Palette(colors) => colors.iter().all(|[red, green, blue]| red == green && green == blue),
             Meaning::Rgb | Meaning::Cmyk => false,
         };
         let (samples, size) = if gray { (Samples::Gray8, 1) } else { (Samples::Rgb8, 3) };
-        let mut bytes = Vec::with_capacity(self.width as usize * self.height as usize * size);
+        let as_shown = matches!(self.meaning, Meaning::Rgb | Meaning::BlackIsZero)
+            && (self.bits, self.alpha, self.planes.len()) == (8, Alpha::None, 1)
+            && self.channels == size;
+        let length = self.width as usize * self.height as usize * size;
+        if as_shown && self.planes[0].len() >= length {
+            let mut bytes = std::mem::take(&mut self.planes[0]);
+            bytes.truncate(length);
+            return (bytes, samples);
+        }
+        if let Some(bytes) = if gray { self.looked_up::<1>() } else { self.looked_up::<3>() } {
+            return (bytes, samples);
+        }
+        let mut bytes = Vec::with_capacity(length);
         for y in 0..self.height as usize {
-            let start = bytes.len();
             for x in 0..self.width as usize {
                 bytes.extend_from_slice(&self.pixel(x, y)[..size]);
             }
-            if mirrored {
-                mirror(&mut bytes[start..], size);
-            }
         }
-        Encoded::Raw { bytes, samples }
+        (bytes, samples)
+    }
+
+    /// The same where a pixel is one small number: what each number looks like is worked out once.
+    fn looked_up<const SIZE: usize>(&self) -> Option<Vec<u8>> {
+        let simple = (self.channels, self.planes.len(), self.alpha) == (1, 1, Alpha::None);
+        if !simple
+            || !matches!(self.bits, 1 | 2 | 4 | 8)
+            || matches!(self.meaning, Meaning::Rgb | Meaning::Cmyk)
+        {
+            return None;
+        }
+        let bits = u32::from(self.bits);
+        let width = self.width as usize;
+        let shown: Vec<[u8; SIZE]> = (0..1 << bits)
+            .map(|value| {
+                let color = self.color(value);
+                std::array::from_fn(|channel| color[channel])
+            })
+            .collect();
+        let mut bytes = Vec::with_capacity(width * self.height as usize * SIZE);
+        let row = row_bytes(self.width, 1, self.bits).max(1);
+        for row in self.planes[0].chunks_exact(row).take(self.height as usize) {
+            let end = bytes.len() + width * SIZE;
+            for byte in row {
+                for shift in (0..8 / bits).rev() {
+                    let value = u32::from(*byte) >> (shift * bits) & ((1 << bits) - 1);
+                    bytes.extend_from_slice(&shown[value as usize]);
+                }
+            }
+            // A row ends with the last pixel, not with the last byte.
+            bytes.truncate(end);
+        }
+        (bytes.len() == width * self.height as usize * SIZE).then_some(bytes)
     }
 
     /// The rows as they are, if the page is black and white.
@@ -113,10 +167,10 @@ impl Stored {
     fn pixel(&self, x: usize, y: usize) -> [u8; 3] {
         let sample = |channel: usize| self.sample(x, y, channel);
         let color = match &self.meaning {
-            Meaning::WhiteIsZero => [255 - sample(0); 3],
-            Meaning::BlackIsZero => [sample(0); 3],
+            Meaning::WhiteIsZero | Meaning::BlackIsZero | Meaning::Palette(_) => {
+                self.color(self.raw(x, y, 0))
+            }
             Meaning::Rgb => [sample(0), sample(1), sample(2)],
-            Meaning::Palette(colors) => colors.get(self.raw(x, y, 0) as usize).copied().unwrap_or([255; 3]),
             Meaning::Cmyk => {
                 let key = 255 - sample(3);
                 [
@@ -136,6 +190,15 @@ impl Stored {
                 let cover = sample(self.meaning.channels());
                 color.map(|part| part.saturating_add(255 - cover))
             }
+        }
+    }
+
+    /// What a number shows where a pixel is one number.
+    fn color(&self, value: u32) -> [u8; 3] {
+        match &self.meaning {
+            Meaning::WhiteIsZero => [255 - self.eight(value); 3],
+            Meaning::Palette(colors) => colors.get(value as usize).copied().unwrap_or([255; 3]),
+            _ => [self.eight(value); 3],
         }
     }
 
@@ -169,7 +232,10 @@ impl Stored {
 
     /// A sample in eight bits.
     fn sample(&self, x: usize, y: usize, channel: usize) -> u8 {
-        let value = self.raw(x, y, channel);
+        self.eight(self.raw(x, y, channel))
+    }
+
+    fn eight(&self, value: u32) -> u8 {
         let eight = match self.bits {
             bits @ 1..8 => value * 255 / ((1 << bits) - 1),
             bits => value >> (bits - 8),

@@ -1,12 +1,12 @@
 //! A page's picture as an image of the PDF: its bytes as they are wherever PDF/A-2 allows it.
 
 use super::super::page::{Encoded, Picture, Samples};
-use super::super::pictures::{PictureError, PictureLimits};
+use super::super::pictures::{PictureError, PictureLimits, png_body};
 use super::objects::{Id, Sink};
 use super::{SearchableError, whole};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use lopdf::{Dictionary, dictionary};
+use lopdf::{Dictionary, Object, StringFormat, dictionary};
 use std::io::{self, Write};
 
 /// Why one picture could not be written.
@@ -51,6 +51,18 @@ pub(super) fn write(sink: &mut Sink<'_>, picture: &Picture) -> Result<Id, Fault>
             dictionary.set("Filter", "DCTDecode");
             sink.stream(dictionary, bytes)?
         }
+        Encoded::Png { bytes } if let Some(body) = png_body(bytes) => {
+            let channels = usize::from(body.channels);
+            let mut dictionary =
+                base(if channels == 3 { "DeviceRGB" } else { "DeviceGray" }, body.bits.into());
+            if let Some(palette) = body.palette {
+                let last = whole(palette.len() / 3 - 1);
+                let colors = Object::String(palette, StringFormat::Hexadecimal);
+                dictionary.set("ColorSpace", vec!["Indexed".into(), "DeviceRGB".into(), last, colors]);
+            }
+            unpacking(&mut dictionary, channels, body.bits.into(), picture.width);
+            sink.stream(dictionary, &body.packed)?
+        }
         Encoded::Group4 { bytes, black_is_1 } => {
             let mut dictionary = base("DeviceGray", 1);
             dictionary.set("Filter", "CCITTFaxDecode");
@@ -90,7 +102,7 @@ pub(super) fn write(sink: &mut Sink<'_>, picture: &Picture) -> Result<Id, Fault>
             let mut dictionary = base(colors, if bits == 1 { 1 } else { 8 });
             raw(sink, &mut dictionary, bytes, row, (channels, bits), picture.width)?
         }
-        Encoded::Jpeg { .. } | Encoded::Jpeg2000 { .. } => {
+        Encoded::Jpeg { .. } | Encoded::Jpeg2000 { .. } | Encoded::Png { .. } => {
             // CMYK has no place beside an intent for red, green and blue; other JPEG 2000 is not what PDF/A allows.
             let plain = picture.unpacked(&PictureLimits::default()).map_err(Fault::Picture)?;
             return write(sink, &plain);
@@ -132,6 +144,12 @@ fn raw(
         above.copy_from_slice(line);
     }
     let packed = encoder.finish()?;
+    unpacking(dictionary, channels, bits, width);
+    sink.stream(dictionary.clone(), &packed)
+}
+
+/// Says how packed samples are unpacked: as those of a PNG file.
+fn unpacking(dictionary: &mut Dictionary, channels: usize, bits: usize, width: u32) {
     dictionary.set("Filter", "FlateDecode");
     let parameters = dictionary! {
         "Predictor" => 15,
@@ -140,7 +158,6 @@ fn raw(
         "Columns" => i64::from(width),
     };
     dictionary.set("DecodeParms", parameters);
-    sink.stream(dictionary.clone(), &packed)
 }
 
 /// PNG's filters 0 to 4 (without 3, which helps scans little).

@@ -23,6 +23,7 @@ fn pages_of_all_kinds_are_accepted_and_their_text_is_found() {
     let gray = writing(width, height, 7);
     let rgb: Vec<u8> = gray.iter().flat_map(|&shade| [shade, shade / 2 + 100, 255 - shade]).collect();
     let indexed: Vec<u8> = bits(&gray, width);
+    let numbers: Vec<u8> = gray.chunks(2).map(|pair| ((pair[0] / 128) << 4) | (pair[1] / 128 + 2)).collect();
     let g4 = tiff(vec![(bilevel_tags(width, height, 4, height), vec![group_4(&gray, width)])]);
     let sources = [
         ("g4", Format::Tiff, g4),
@@ -30,6 +31,7 @@ fn pages_of_all_kinds_are_accepted_and_their_text_is_found() {
         ("rgb", Format::Png, png(width, height, png::ColorType::Rgb, png::BitDepth::Eight, &rgb)),
         ("bits", Format::Png, png(width, height, png::ColorType::Grayscale, png::BitDepth::One, &indexed)),
         ("indexed", Format::Png, png(width, height, png::ColorType::Indexed, png::BitDepth::One, &indexed)),
+        ("colors", Format::Png, png(width, height, png::ColorType::Indexed, png::BitDepth::Four, &numbers)),
     ];
     let mut files = Vec::new();
     for (name, format, bytes) in sources {

@@ -86,6 +86,81 @@ fn tiff_pages_of_all_codes_show_the_same() {
     }
 }
 
+/// Bytes of the chunks of this kind, put together.
+fn chunks(png: &[u8], kind: &[u8]) -> Vec<u8> {
+    let mut rest = &png[8..];
+    let mut found = Vec::new();
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let length = u32::from_be_bytes(*length) as usize;
+        if after.starts_with(kind) {
+            found.extend_from_slice(&after[4..4 + length]);
+        }
+        rest = &after[length + 8..];
+    }
+    found
+}
+
+#[test]
+fn png_samples_go_into_a_pdf_as_they_are_packed() {
+    use png::{BitDepth, ColorType};
+    // Not a whole number of bytes in a row of two or four bits.
+    let (width, height) = (333_u32, 90_u32);
+    let limits = PictureLimits::default();
+    for (color, depth, bits, channels) in [
+        (ColorType::Grayscale, BitDepth::Two, 2, 1),
+        (ColorType::Grayscale, BitDepth::Four, 4, 1),
+        (ColorType::Grayscale, BitDepth::Eight, 8, 1),
+        (ColorType::Rgb, BitDepth::Eight, 8, 3),
+        (ColorType::Indexed, BitDepth::Two, 2, 1),
+        (ColorType::Indexed, BitDepth::Four, 4, 1),
+        (ColorType::Indexed, BitDepth::Eight, 8, 1),
+    ] {
+        let row = (width * channels * bits).div_ceil(8);
+        // The palette has four colours.
+        let mask = if color == ColorType::Indexed { [0xff, 0x33, 0x03][bits as usize / 4] } else { 0xff };
+        let rows: Vec<u8> =
+            (0..row * height).map(|at| (at.wrapping_mul(2_654_435_761) >> 19) as u8 & mask).collect();
+        let file = png(width, height, color, depth, &rows);
+        let picture = read(Format::Png, &file).remove(0);
+        assert_eq!(picture.data, Encoded::Png { bytes: file.clone() }, "{color:?} {bits}");
+        let mut pdf = Vec::new();
+        let page = SearchablePage { picture: picture.clone(), words: Vec::new() };
+        write(&mut std::iter::once(page), &facts(), &mut pdf).unwrap();
+        let document = lopdf::Document::load_mem(&pdf).unwrap();
+        let packed = chunks(&file, b"IDAT");
+        let stored = document.objects.values().filter_map(|object| object.as_stream().ok());
+        assert_eq!(stored.filter(|stream| stream.content == packed).count(), 1, "{color:?} {bits}");
+        let back = page_picture(&document, 1).unwrap();
+        assert!(back.gray(&limits).unwrap() == picture.gray(&limits).unwrap(), "{color:?} {bits}");
+        // What the pixels show, worked out from the specification.
+        let sample = |x: u32, y: u32, channel: u32| {
+            let at = (x * channels + channel) * bits;
+            let byte = rows[(y * row + at / 8) as usize];
+            u32::from(byte) >> (8 - bits - at % 8) & ((1 << bits) - 1)
+        };
+        let palette = chunks(&file, b"PLTE");
+        let luma = |[red, green, blue]: [u32; 3]| (red * 77 + green * 150 + blue * 29) >> 8;
+        let shade = |x, y| match color {
+            ColorType::Indexed => {
+                let at = sample(x, y, 0) as usize * 3;
+                luma([0, 1, 2].map(|part| u32::from(palette[at + part])))
+            }
+            ColorType::Rgb => luma([0, 1, 2].map(|channel| sample(x, y, channel))),
+            _ => sample(x, y, 0) * 255 / ((1 << bits) - 1),
+        };
+        let wanted: Vec<u8> = (0..height)
+            .flat_map(|y| (0..width).map(move |x| (x, y)))
+            .map(|(x, y)| shade(x, y) as u8)
+            .collect();
+        assert!(picture.gray(&limits).unwrap().pixels == wanted, "{color:?} {bits}");
+        // A changed byte in the samples is noticed, not passed on.
+        let mut damaged = file.clone();
+        let at = file.windows(4).position(|name| name == b"IDAT").unwrap() + 8;
+        damaged[at] ^= 0x10;
+        assert!(pictures(Format::Png, &damaged, &limits).is_err(), "{color:?} {bits}");
+    }
+}
+
 #[test]
 fn orientations_turn_and_mirror() {
     // An F: 3 columns, 5 rows.
