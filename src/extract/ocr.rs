@@ -6,7 +6,7 @@ use super::page_texts::PageText;
 use super::raster::Deskewed;
 use super::tesseract::{self, Failure, Read};
 use crate::domain::finding::{Finding, FindingCode};
-use std::io::Write as _;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 /// Paper that lies straighter than this is read as it is.
@@ -71,6 +71,11 @@ impl<'a> Straight<'a> {
         }
     }
 
+    /// Writes the page for Tesseract.
+    fn write(&self, folder: &Path, file: &str, two_shades: bool) -> Result<(), Failure> {
+        write(folder, file, self.gray(), two_shades)
+    }
+
     fn map_back(&self, word: &Word) -> Word {
         match self {
             Self::AsItWas(_) => word.clone(),
@@ -104,8 +109,8 @@ impl Recogniser<'_> {
                 continue;
             }
             let (straight, skew_degrees) = Straight::new(&scan.gray);
-            let file = format!("page-{}.pgm", scan.number);
-            match self.write(&file, straight.gray()) {
+            let file = format!("page-{}.tif", scan.number);
+            match straight.write(self.folder, &file, scan.gray.has_two_shades()) {
                 Ok(()) => written.push((at, file, straight, skew_degrees)),
                 Err(failure) => results[at] = Err(finding(scan.number, &failure)),
             }
@@ -143,16 +148,12 @@ impl Recogniser<'_> {
         results
     }
 
-    fn write(&self, file: &str, gray: &Gray) -> Result<(), Failure> {
-        let mut out = std::fs::File::create(self.folder.join(file))?;
-        Ok(out.write_all(&gray.to_pgm())?)
-    }
-
     /// All at once; if that fails, one by one, so that one bad page costs no other.
     fn read_each(&self, files: &[String], dpi: u32) -> Vec<Result<Read, Failure>> {
         match tesseract::read_pages(self.ocr, self.folder, files, dpi) {
             Ok(pages) => pages.into_iter().map(Ok).collect(),
             Err(failure) if files.len() == 1 => vec![Err(failure)],
+            Err(Failure::Missing) => files.iter().map(|_| Err(Failure::Missing)).collect(),
             Err(_) => files
                 .iter()
                 .map(|file| {
@@ -191,10 +192,10 @@ impl Recogniser<'_> {
         if turn == 0 {
             return None;
         }
-        let upright = scan.gray.rotated(turn);
+        let upright = scan.gray.turned(Turn::None.and(turn));
         let (straight, skew_degrees) = Straight::new(&upright);
-        let file = format!("turned-{}.pgm", scan.number);
-        self.write(&file, straight.gray()).ok()?;
+        let file = format!("turned-{}.tif", scan.number);
+        straight.write(self.folder, &file, scan.gray.has_two_shades()).ok()?;
         let read = self.read_each(std::slice::from_ref(&file), resolution(scan)).pop()?.ok();
         let _ = std::fs::remove_file(self.folder.join(&file));
         let read = back(read?, &straight);
@@ -215,8 +216,8 @@ impl Recogniser<'_> {
         let small = scan.gray.halved();
         let mut files = Vec::new();
         for turn in [90, 180, 270] {
-            let file = format!("try-{}-{turn}.pgm", scan.number);
-            self.write(&file, &small.rotated(turn)).ok()?;
+            let file = format!("try-{}-{turn}.tif", scan.number);
+            write(self.folder, &file, &small.turned(Turn::None.and(turn)), false).ok()?;
             files.push(file);
         }
         let read = self.read_each(&files, (resolution(scan) / 2).max(70));
@@ -227,6 +228,12 @@ impl Recogniser<'_> {
         let best = [90, 180, 270].into_iter().zip(scores).max_by_key(|(_, score)| *score)?;
         (best.1 > score + score / 2).then_some(best.0)
     }
+}
+
+fn write(folder: &Path, file: &str, page: &Gray, two_shades: bool) -> Result<(), Failure> {
+    let mut out = BufWriter::with_capacity(256 * 1024, std::fs::File::create(folder.join(file))?);
+    tesseract::write_page(&mut out, page, two_shades)?;
+    Ok(out.flush()?)
 }
 
 /// Most longer words are higher than wide.
@@ -255,6 +262,7 @@ fn finding(page: u32, failure: &Failure) -> Finding {
     let (code, detail) = match failure {
         Failure::TimeLimit => (FindingCode::TimeLimit, "Die Texterkennung dieser Seite dauerte zu lange."),
         Failure::Ended => (FindingCode::WorkerCrashed, "Die Texterkennung dieser Seite brach ab."),
+        Failure::Missing => (FindingCode::OcrPending, "Die Texterkennung ist nicht mehr da."),
         Failure::Unstarted => {
             (FindingCode::WorkerCrashed, "Die Texterkennung konnte nicht gestartet werden.")
         }
@@ -263,27 +271,11 @@ fn finding(page: u32, failure: &Failure) -> Finding {
 }
 
 impl Gray {
-    /// The page turned clockwise by 90, 180 or 270 degrees.
-    fn rotated(&self, degrees: u16) -> Self {
-        let (width, height) = (self.width as usize, self.height as usize);
-        let mut pixels = Vec::with_capacity(self.pixels.len());
-        match degrees {
-            90 => {
-                for x in 0..width {
-                    pixels.extend((0..height).rev().map(|y| self.pixels[y * width + x]));
-                }
-            }
-            180 => pixels.extend(self.pixels.iter().rev()),
-            270 => {
-                for x in (0..width).rev() {
-                    pixels.extend((0..height).map(|y| self.pixels[y * width + x]));
-                }
-            }
-            _ => return self.clone(),
-        }
-        let quarter = degrees != 180;
-        let (width, height) = if quarter { (self.height, self.width) } else { (self.width, self.height) };
-        Self { width, height, pixels }
+    /// Whether all pixels are black or white.
+    fn has_two_shades(&self) -> bool {
+        // Without an early end within a piece, the compiler compares many pixels at once.
+        let both = |piece: &[u8]| piece.iter().fold(true, |both, shade| both & matches!(shade, 0 | 255));
+        self.pixels.chunks(4_096).all(both)
     }
 
     /// The page at half its width and height.
@@ -330,10 +322,11 @@ mod tests {
     #[test]
     fn four_quarter_turns_change_nothing() {
         let gray = Gray { width: 3, height: 2, pixels: vec![1, 2, 3, 4, 5, 6] };
-        assert_eq!(gray.rotated(90), Gray { width: 2, height: 3, pixels: vec![4, 1, 5, 2, 6, 3] });
-        assert_eq!(gray.rotated(90).rotated(90), gray.rotated(180));
-        assert_eq!(gray.rotated(180).rotated(90), gray.rotated(270));
-        assert_eq!(gray.rotated(270).rotated(90), gray);
+        let turned = |gray: &Gray, degrees| gray.turned(Turn::None.and(degrees));
+        assert_eq!(turned(&gray, 90), Gray { width: 2, height: 3, pixels: vec![4, 1, 5, 2, 6, 3] });
+        assert_eq!(turned(&turned(&gray, 90), 90), turned(&gray, 180));
+        assert_eq!(turned(&turned(&gray, 180), 90), turned(&gray, 270));
+        assert_eq!(turned(&turned(&gray, 270), 90), gray);
         assert_eq!(Turn::Right.and(270), Turn::None);
         assert_eq!(Turn::Half.and(90), Turn::Left);
     }
