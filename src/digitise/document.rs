@@ -95,8 +95,12 @@ impl Digitising {
             Ok(()) => {
                 // Workers are what is limited: fetching before and recording after overlap with other workers.
                 let slot = self.slots.take(stop).ok_or(Trouble::Stopped)?;
+                let could_recognise = ocr.is_some();
                 let outcome = self.extract(&row, &scratch.0, ocr, stop)?;
                 drop(slot);
+                if could_recognise && outcome.ocr_pending > 0 {
+                    self.miss_recognition();
+                }
                 self.keep(id, outcome, &scratch.0)?
             }
             Err(damage) => {

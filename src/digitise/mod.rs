@@ -165,6 +165,16 @@ impl Digitising {
         recognition.found.clone()
     }
 
+    /// Tesseract is gone, as a worker found out. It is looked for again after a while.
+    fn miss_recognition(&self) {
+        let mut recognition = self.recognition.lock().unwrap_or_else(PoisonError::into_inner);
+        if recognition.found.take().is_some() {
+            tracing::warn!("Tesseract is gone; scans wait");
+            recognition.asked = Some(Instant::now());
+            recognition.told = false;
+        }
+    }
+
     fn limits(&self) -> Limits {
         Limits {
             cpu_seconds: self.settings.digitise_cpu.as_secs().max(1),

@@ -375,13 +375,19 @@ impl<'a> Flow<'a> {
         let found = match result {
             Ok(found) => found,
             Err(finding) => {
-                self.ctx.take(finding);
+                let waits = finding.code == FindingCode::OcrPending;
                 let page = fallback.unwrap_or_else(|| PageText {
                     width: Some(gray.width),
                     height: Some(gray.height),
                     unit: Some(Length::Pixel),
                     ..PageText::empty(number, Source::None)
                 });
+                if waits {
+                    // Said once, for all pages, at the end.
+                    self.outcome.ocr_pending += 1;
+                    return self.put(&page, None, Vec::new());
+                }
+                self.ctx.take(finding);
                 return self.put(&page, picture, Vec::new());
             }
         };

@@ -245,6 +245,22 @@ fn without_tesseract_scans_wait_and_are_read_once_it_is_there() {
 }
 
 #[test]
+fn scans_wait_when_tesseract_goes_away() {
+    need_tesseract();
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("tesseract");
+    std::os::unix::fs::symlink(find_tesseract(None, "deu").unwrap().program, &program).unwrap();
+    let town = TestArchive::with(Settings { tesseract: Some(program.clone()), ..settings(true) });
+    assert!(town.archive.health().unwrap().ocr_available);
+    std::fs::remove_file(&program).unwrap();
+    let waiting = read(&town, "Scan.png", &samples::png(&samples::scan(&LETTER)));
+    assert_eq!((waiting.data.pages, waiting.data.ocr_pages, waiting.data.ocr_pending), (1, 0, 1));
+    assert_eq!(codes(&waiting), [FindingCode::OcrPending]);
+    assert!(!town.archive.health().unwrap().ocr_available);
+    assert_eq!(town.archive.health().unwrap().unread, [0, 0, 1]);
+}
+
+#[test]
 fn a_damaged_original_is_a_finding_and_no_endless_loop() {
     let town = TestArchive::new(false);
     let changed = receive(&town, "a.txt", b"Der Inhalt, wie er ankam");
