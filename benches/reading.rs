@@ -16,6 +16,7 @@ use eakte::domain::codes::Origin;
 use eakte::domain::document::Arrival;
 use eakte::domain::event::BatchOpened;
 use eakte::domain::text::Line;
+use eakte::extract::page_texts::PageTexts;
 use eakte::ingest::{Declared, Entry, Walk};
 use lopdf::content::{Content, Operation};
 use lopdf::{Document, Object, Stream, dictionary};
@@ -83,6 +84,22 @@ impl Town {
             self.archive.ingest(&self.permit, &facts, entries, &stop, &|_| {}).expect("the batch closes");
         assert_eq!(report.failed, 0);
         report.received
+    }
+
+    /// For each scan, the share of the words on paper that its page texts have.
+    fn recalls(&self, scans: &[PathBuf]) -> Vec<f64> {
+        let documents =
+            self.archive.documents(&self.permit, None, 1_000).expect("the catalogue is whole").items;
+        let recalls = documents.iter().filter_map(|state| {
+            // Names may come with the folder that they were found in.
+            let source = Path::new(&state.row.versions.last()?.source_name).file_name()?;
+            let scan = scans.iter().find(|scan| scan.file_name() == Some(source))?;
+            let content = self.archive.rendition(&self.permit, state.id, "text", None).ok()?;
+            let texts: PageTexts = serde_json::from_reader(content.body).ok()?;
+            let text: Vec<String> = texts.pages.into_iter().map(|page| page.text).collect();
+            recall(scan, &text.join("\n"))
+        });
+        recalls.collect()
     }
 
     /// Waits until nothing waits to be read and the index has everything.
@@ -176,6 +193,7 @@ fn recognition(scratch: &Path) {
     }
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     let mut pages = 0;
+    let mut recalls = (Vec::new(), Vec::new());
     let mut growth = Vec::new();
     for round in 0..ROUNDS {
         let source = scratch.join(format!("scans-{round}"));
@@ -184,9 +202,7 @@ fn recognition(scratch: &Path) {
             fs::copy(scan, source.join(scan.file_name().expect("a file"))).expect("writable");
         }
         let before = children_seconds();
-        for scan in &scans {
-            plain_tesseract(scan);
-        }
+        let texts: Vec<String> = scans.iter().map(|scan| plain_tesseract(scan)).collect();
         let plain = children_seconds() - before;
 
         let town = town(&scratch.join(format!("ocr-{round}")));
@@ -196,6 +212,10 @@ fn recognition(scratch: &Path) {
         let whole = children_seconds() - before;
         pages = town.archive.health().expect("the catalogue is whole").summary.pages;
         growth = growths(&town);
+        recalls = (
+            town.recalls(&scans),
+            scans.iter().zip(&texts).filter_map(|(scan, text)| recall(scan, text)).collect(),
+        );
         theirs.push(plain);
         ours.push(whole);
         ratios.push(whole / plain);
@@ -205,6 +225,8 @@ fn recognition(scratch: &Path) {
     figure("processor time with everything", each(ours), "s a page", "");
     figure("processor time of plain Tesseract", each(theirs), "s a page", "");
     figure("ratio", median(ratios), "", "target <= 1.15");
+    figure("words found of those on the paper", mean(&recalls.0), "%", "");
+    figure("words that plain Tesseract finds", mean(&recalls.1), "%", "");
     let worst = growth.into_iter().fold(f64::MIN, f64::max);
     figure("searchable PDF beyond the scan, at most", worst, "kB a page", "target <= 12");
 }
@@ -218,15 +240,46 @@ fn scans() -> Vec<PathBuf> {
     Walk::new(&root).map(|found| found.path).filter(is_scan).collect()
 }
 
-fn plain_tesseract(scan: &Path) {
+/// The share of the words on a scan's paper that the text has, in percent, if the truth about it is known.
+fn recall(scan: &Path, text: &str) -> Option<f64> {
+    let name = |path: &Path| Some(path.file_stem()?.to_str()?.to_owned());
+    let truth = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/truth").join(format!(
+        "{}--{}.txt",
+        name(scan.parent()?)?,
+        name(scan)?
+    ));
+    let truth = fs::read_to_string(truth).ok()?;
+    let words = |text: &str| {
+        let words = text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_lowercase).collect::<Vec<_>>()
+    };
+    let mut left = words(text);
+    let wanted = words(&truth);
+    let found = wanted.iter().filter(|word| {
+        let at = left.iter().position(|candidate| candidate == *word);
+        at.map(|at| left.swap_remove(at)).is_some()
+    });
+    #[expect(clippy::cast_precision_loss, reason = "a share")]
+    let share = found.count() as f64 * 100.0 / wanted.len().max(1) as f64;
+    Some(share)
+}
+
+fn mean(values: &[f64]) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a mean")]
+    let count = values.len().max(1) as f64;
+    values.iter().sum::<f64>() / count
+}
+
+fn plain_tesseract(scan: &Path) -> String {
     let outcome = Command::new("tesseract")
         .arg(scan)
         .args(["-", "-l", "deu+eng", "--psm", "3"])
         .env("OMP_THREAD_LIMIT", "1")
-        .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .status();
-    assert!(outcome.expect("tesseract is installed").success());
+        .output()
+        .expect("tesseract is installed");
+    assert!(outcome.status.success());
+    String::from_utf8_lossy(&outcome.stdout).into_owned()
 }
 
 /// Growth of each rendition over its scan, in kB a page.
