@@ -119,12 +119,12 @@ impl Desk {
     }
 
     /// The document's bytes once more, as this file of the batch.
-    fn again(&self, number: u64, path: &str) -> Command {
+    fn again(number: u64, path: &str) -> Command {
         let data = DuplicateArrived { batch: BATCH, source_path: path.to_owned() };
         record(Vec::new(), NewEvent::new(document(number), Event::DuplicateArrived(data)))
     }
 
-    fn rejected(&self, path: &str) -> Command {
+    fn rejected(path: &str) -> Command {
         let file =
             RejectedFile { path: path.to_owned(), size: None, rejection: Rejection::Empty, detail: None };
         record(Vec::new(), NewEvent::new(BATCH, Event::FilesRejected(FilesRejected { files: vec![file] })))
@@ -217,9 +217,9 @@ fn a_replay_equals_what_grew_however_far_the_erasures_have_come() {
             }
             desk.commit(commands).into_iter().for_each(|answer| drop(answer.unwrap()));
             let line = match (dice("line", number, 3), alive.last()) {
-                (0, Some(other)) => desk.again(*other, &path("again")),
-                (1, _) => desk.rejected(&path("rejected")),
-                _ => desk.again(number, &path("twice")),
+                (0, Some(other)) => Desk::again(*other, &path("again")),
+                (1, _) => Desk::rejected(&path("rejected")),
+                _ => Desk::again(number, &path("twice")),
             };
             desk.commit(vec![line]).remove(0).unwrap();
             alive.push(number);
@@ -256,11 +256,11 @@ fn a_replay_equals_what_grew_however_far_the_erasures_have_come() {
 fn a_path_that_several_documents_lay_claim_to_falls_to_the_next_when_one_is_erased() {
     let mut desk = Desk::new();
     let commands = vec![
-        desk.rejected("a.txt"),
+        Desk::rejected("a.txt"),
         desk.received_as(1, Some("a.txt")),
         desk.received_as(2, Some("a.txt")),
         desk.received(3),
-        desk.again(3, "a.txt"),
+        Desk::again(3, "a.txt"),
     ];
     desk.commit(commands).into_iter().for_each(|answer| drop(answer.unwrap()));
     let shown = |catalogue: &Catalogue| {
