@@ -16,6 +16,7 @@ mod hot;
 mod http;
 mod kill;
 mod manifest;
+mod memory;
 mod nodes;
 mod pdfa;
 mod rebuild;
