@@ -146,7 +146,7 @@ impl Installation {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, Error> {
         if let StoreLocation::Directory(store) = &place.store
-            && !store.join(crate::store::MARKER).exists()
+            && !store.join(crate::store::MARKER).try_exists().map_err(|source| unusable(store, source))?
         {
             return Err(StoreError::NoStore { place: place.data.display().to_string() }.into());
         }

@@ -97,6 +97,17 @@ pub struct TenantBackup {
     pub findings: Vec<Fault>,
 }
 
+/// Whether a backup would become part of what it saves.
+fn lies_within(destination: &StoreLocation, source: &str) -> bool {
+    let StoreLocation::Directory(path) = destination else { return false };
+    // What does not exist yet lies where the folder above it lies.
+    let real = path.ancestors().find_map(|folder| {
+        std::fs::canonicalize(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }).ok()
+    });
+    let source = std::fs::canonicalize(source).ok();
+    real.zip(source).is_some_and(|(real, source)| real.starts_with(source))
+}
+
 /// Saves these tenants, or all, in a directory or bucket. What is there already is not copied again.
 ///
 /// # Errors
@@ -122,6 +133,11 @@ pub fn backup(
         }
     };
     let marker = read_marker(&**from, &source.name)?;
+    if lies_within(destination, &source.name) {
+        let public =
+            format!("{destination} liegt im Speicher selbst; eine Sicherung gehört an einen anderen Ort.");
+        return Err(Error::new(Kind::Conflict, public));
+    }
     let place = destination.to_string();
     let to = open_place(destination, bucket, MANIFEST)?;
     let mut manifest = match Manifest::read(&*to, MANIFEST, &place)? {

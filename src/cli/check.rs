@@ -3,7 +3,7 @@
 use super::args::Verify;
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::out::{Out, counted, hint, number, plain, size};
+use super::out::{Out, counted, hint, lasting, number, plain, size};
 use super::progress::{Bars, set_total};
 use crate::verify::{Fault, Progress, Sample, VerifyOptions, VerifyReport};
 use indicatif::ProgressBar;
@@ -131,9 +131,10 @@ pub(super) fn rebuild(context: &Context, out: &mut Out) -> Result<Exit, Failure>
             "seconds": (seconds * 1_000.0).round() / 1_000.0,
         }));
         out.text(format!(
-            "Mandant „{tenant}“: Katalog und Suche aus {} neu aufgebaut ({}) in {seconds:.1} s.",
+            "Mandant „{tenant}“: Katalog und Suche aus {} neu aufgebaut ({}) in {}.",
             counted(report.commits, "Buchung", "Buchungen"),
             counted(report.documents, "Dokument", "Dokumente"),
+            lasting(seconds),
         ));
         if super::progress::is_seen() {
             hint(format!("{} Dokumente je Sekunde", number(rate(report.documents, seconds))));

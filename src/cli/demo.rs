@@ -3,16 +3,16 @@
 use super::args::Demo;
 use super::context::{Context, local_permit};
 use super::failure::{Exit, Failure};
-use super::out::{Out, counted, hint};
-use super::progress::Bars;
+use super::out::{Out, counted, hint, lasting};
+use super::progress::{Bars, is_seen};
 use super::{serve, stop};
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::demo;
 use serde_json::json;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 pub(super) fn run(context: &mut Context, args: &Demo, out: &mut Out) -> Result<Exit, Failure> {
     context.no_server("demo")?;
@@ -32,7 +32,20 @@ pub(super) fn run(context: &mut Context, args: &Demo, out: &mut Out) -> Result<E
     let bars = Bars::new();
     let received = bars.counting("angenommen", Some(0));
     let searchable = bars.counting("durchsuchbar", Some(0));
+    let told = Mutex::new(Instant::now());
     let loaded = demo::load(&archive, &permit, &fixtures, &stop, &|progress| {
+        // Where no bar is seen, a line now and then says that it goes on.
+        let mut last = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_seen() && last.elapsed() >= Duration::from_secs(10) {
+            *last = Instant::now();
+            hint(format!(
+                "{} von {} angenommen, {} durchsuchbar",
+                progress.received, progress.files, progress.searchable
+            ));
+        }
+        if progress.received == progress.files {
+            received.finish();
+        }
         received.set_length(progress.files);
         received.set_position(progress.received);
         searchable.set_length(progress.files);
@@ -40,6 +53,7 @@ pub(super) fn run(context: &mut Context, args: &Demo, out: &mut Out) -> Result<E
         searchable.set_message(counted(progress.pages, "Seite", "Seiten"));
     });
     received.finish_and_clear();
+    let summary = archive.health()?.summary;
     searchable.finish_and_clear();
     let done = loaded?;
     drop(archive);
@@ -54,12 +68,12 @@ pub(super) fn run(context: &mut Context, args: &Demo, out: &mut Out) -> Result<E
         "searchable_seconds": seconds(done.searchable_after),
     }));
     out.text(format!(
-        "Steverau ist da: {} mit {}; angenommen nach {:.1} s, das erste durchsuchbar nach {:.1} s, alle nach {:.1} s.",
-        counted(done.progress.searchable, "Dokument", "Dokumente"),
-        counted(done.progress.pages, "Seite", "Seiten"),
-        seconds(done.accepted_after),
-        done.first_searchable_after.map_or(0.0, seconds),
-        seconds(done.searchable_after)
+        "Steverau ist da: {} mit {}; angenommen nach {}, das erste durchsuchbar nach {}, alle nach {}.",
+        counted(summary.documents, "Dokument", "Dokumente"),
+        counted(summary.pages, "Seite", "Seiten"),
+        lasting(seconds(done.accepted_after)),
+        lasting(done.first_searchable_after.map_or(0.0, seconds)),
+        lasting(seconds(done.searchable_after))
     ));
     if args.no_serve || stop.load(Ordering::Acquire) {
         let is_whole = !stop.load(Ordering::Acquire) && done.rejected == 0;

@@ -80,7 +80,12 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
-/// A number with a dot between thousands.
+/// Seconds for people.
+pub(super) fn lasting(seconds: f64) -> String {
+    format!("{seconds:.1} s").replace('.', ",")
+}
+
+/// A number with points between thousands.
 pub(super) fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

@@ -1,6 +1,7 @@
 //! Progress on stderr, when a person watches.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use std::fmt;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
@@ -39,14 +40,24 @@ impl Bars {
 /// Says how many there will be.
 pub(super) fn set_total(bar: &ProgressBar, total: Option<u64>) {
     let template = match total {
-        Some(_) => "{prefix:14} {bar:30} {human_pos}/{human_len}  {per_sec}  noch {eta}  {msg}",
-        None => "{prefix:14} {spinner} {human_pos}  {per_sec}  {msg}",
+        Some(_) => "{prefix:14} {bar:30} {human_pos}/{human_len}  {rate}  noch {eta}  {msg}",
+        None => "{prefix:14} {spinner} {human_pos}  {rate}  {msg}",
     };
     let style = ProgressStyle::with_template(template).expect("a fixed template");
-    bar.set_style(style.progress_chars("━━─"));
+    bar.set_style(style.with_key("rate", rate).progress_chars("━━─"));
     if let Some(total) = total {
         bar.set_length(total);
     }
+}
+
+/// How many a second, or a minute when they are few.
+fn rate(state: &ProgressState, text: &mut dyn fmt::Write) {
+    let each_second = state.per_sec();
+    let _ = if each_second >= 10.0 {
+        write!(text, "{each_second:.0} je Sekunde")
+    } else {
+        write!(text, "{:.0} je Minute", each_second * 60.0)
+    };
 }
 
 /// Whether a bar would be seen.

@@ -2,6 +2,7 @@
 
 use crate::domain::Digest;
 use crate::domain::codes::Rejection;
+use crate::store::MARKER;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -35,7 +36,8 @@ pub fn shown_path(relative: &Path) -> String {
     format!("{head} #{}", &digest[..12])
 }
 
-/// Walks through files and folders in order of their names. Links are followed once; hidden files are not skipped.
+/// Walks through files and folders in order of their names. Links are followed once, and never out of the folder; hidden
+/// files are not skipped. Archives of this program are: their papers are in already, and their tokens must not be.
 #[derive(Debug)]
 pub struct Walk {
     root: PathBuf,
@@ -43,12 +45,15 @@ pub struct Walk {
     stack: Vec<PathBuf>,
     /// Folders on the way down, by identity: a link back into one of them leads in a circle.
     seen: BTreeSet<PathBuf>,
+    /// Where the root really lies: no link may lead out of it.
+    real_root: Option<PathBuf>,
 }
 
 impl Walk {
     /// Begins at a file or folder. Paths are shown relative to it (a single file: its name).
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), stack: vec![root.to_owned()], seen: BTreeSet::new() }
+        let real_root = fs::canonicalize(root).ok();
+        Self { root: root.to_owned(), stack: vec![root.to_owned()], seen: BTreeSet::new(), real_root }
     }
 
     fn found(&self, path: PathBuf, rejection: Option<(Rejection, String)>) -> Found {
@@ -61,6 +66,12 @@ impl Walk {
     fn enter(&mut self, path: &Path) -> Result<(), (Rejection, String)> {
         let refused = |error: io::Error| (Rejection::Unreadable, reason(&error));
         let real = fs::canonicalize(path).map_err(refused)?;
+        if is_archive(&real) {
+            return Err((
+                Rejection::NotAFile,
+                "ein Archiv von eakte wird nicht in eines aufgenommen".to_owned(),
+            ));
+        }
         if !self.seen.insert(real) {
             return Err((Rejection::Link, "Ordner wurde schon gelesen".to_owned()));
         }
@@ -72,6 +83,20 @@ impl Walk {
         self.stack.extend(children);
         Ok(())
     }
+
+    /// Whether this is a link to something outside of the root.
+    fn leads_out(&self, path: &Path) -> bool {
+        let is_link = fs::symlink_metadata(path).is_ok_and(|facts| facts.is_symlink());
+        let inside = |root: &PathBuf| fs::canonicalize(path).is_ok_and(|real| real.starts_with(root));
+        is_link && path != self.root && !self.real_root.as_ref().is_some_and(inside)
+    }
+}
+
+/// Whether a folder is a store, a data directory or a backup of this program.
+fn is_archive(folder: &Path) -> bool {
+    let has_marker = |folder: &Path| folder.join(MARKER).is_file();
+    let is_data = || ["tokens", "tenants", "lock"].iter().all(|name| folder.join(name).exists());
+    has_marker(folder) || has_marker(&folder.join("store")) || is_data()
 }
 
 impl Iterator for Walk {
@@ -81,6 +106,9 @@ impl Iterator for Walk {
         loop {
             let path = self.stack.pop()?;
             let rejection = match fs::metadata(&path) {
+                Ok(_) if self.leads_out(&path) => {
+                    Some((Rejection::Link, "führt aus dem Ordner hinaus".to_owned()))
+                }
                 Ok(facts) if facts.is_dir() => match self.enter(&path) {
                     Ok(()) => continue,
                     Err(rejection) => Some(rejection),
@@ -136,6 +164,33 @@ mod tests {
         assert_eq!(found, expected.map(|(name, why)| (name.to_owned(), why)));
         let single: Vec<_> = Walk::new(&root.join("b/1.pdf")).map(|found| found.shown).collect();
         assert_eq!(single, ["1.pdf"]);
+    }
+
+    #[test]
+    fn links_out_of_the_folder_and_archives_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("scans");
+        for name in ["scans/sub", "archiv/store", "scans/daten/tokens", "scans/daten/tenants"] {
+            fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        for name in ["geheim.txt", "scans/1.pdf", "archiv/store/eakte.json", "scans/daten/lock"] {
+            fs::File::create(folder.path().join(name)).unwrap().write_all(b"x").unwrap();
+        }
+        std::os::unix::fs::symlink(folder.path().join("geheim.txt"), root.join("out")).unwrap();
+        std::os::unix::fs::symlink(folder.path(), root.join("sub/up")).unwrap();
+        std::os::unix::fs::symlink("1.pdf", root.join("same")).unwrap();
+        let walk = |root: &Path| -> Vec<_> {
+            Walk::new(root).map(|found| (found.shown, found.rejection.map(|r| r.0))).collect()
+        };
+        let expected = [
+            ("1.pdf", None),
+            ("daten", Some(Rejection::NotAFile)),
+            ("out", Some(Rejection::Link)),
+            ("same", None),
+            ("sub/up", Some(Rejection::Link)),
+        ];
+        assert_eq!(walk(&root), expected.map(|(name, why)| (name.to_owned(), why)));
+        assert_eq!(walk(&folder.path().join("archiv"))[0].1, Some(Rejection::NotAFile));
     }
 
     #[test]

@@ -304,3 +304,15 @@ fn an_interrupted_backup_or_restore_is_simply_repeated() {
     assert!(error.is_err(), "half a restore is no installation");
     assert!(bring_back(&to, &place).unwrap().is_complete());
 }
+
+#[test]
+fn a_backup_does_not_go_into_what_it_saves() {
+    let town = TestArchive::new(false);
+    for place in ["data/store", "data/store/neu/tief"] {
+        let place = StoreLocation::Directory(town.folder.path().join(place));
+        let source = Source::of(&town.installation);
+        let error = backup(&source, None, &place, &BucketConfig::default(), &|_| {}).unwrap_err();
+        assert_eq!(error.kind, Kind::Conflict, "{place}");
+    }
+    assert!(!town.folder.path().join("data/store/neu").exists());
+}

@@ -2,7 +2,7 @@
 
 use super::super::context::Desk;
 use super::super::failure::Failure;
-use super::super::out::{Out, counted, hint, number, plain};
+use super::super::out::{Out, counted, hint, lasting, number, plain};
 use super::super::progress::Bars;
 use super::super::rows::{FileLine, FindingLine, Summary};
 use super::sources::sentence;
@@ -218,8 +218,9 @@ pub(in crate::cli) fn present_summary(summary: &mut Summary, seconds: f64, out: 
     let failed = if failed > 0 { format!(", {} nicht gelungen", number(failed)) } else { String::new() };
     let pages = if pages > 0 { format!("; {}", counted(pages, "Seite", "Seiten")) } else { String::new() };
     out.text(format!(
-        "{} in {seconds:.1} s: {} angenommen, {} doppelt, {} abgelehnt{failed}{pages}",
+        "{} in {}: {} angenommen, {} doppelt, {} abgelehnt{failed}{pages}",
         counted(files, "Datei", "Dateien"),
+        lasting(seconds),
         number(received),
         number(duplicate),
         number(rejected)
