@@ -183,25 +183,31 @@ impl<F: Fn(&Applied)> Loop<F> {
                 {
                     tracing::warn!(%error, "the journal could not be read on");
                 }
+                self.tell();
             } else {
                 let (mut commands, senders): (Vec<Command>, Vec<_>) = group.into_iter().unzip();
                 let answers = self.writer.commit(&mut commands);
+                // Told first: whoever has a receipt sees the journal stand where it says.
+                self.tell();
                 for (sender, answer) in senders.into_iter().zip(answers) {
                     // Whoever no longer waits has an "outcome unknown" and will ask again.
                     let _ = sender.send(answer);
                 }
             }
             let applied = self.writer.applied();
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if let (Some(halt), None) = (self.writer.halted(), state.1) {
-                tracing::error!(?halt, "nothing is written any more");
-            }
-            *state = (applied.clone(), self.writer.halted());
-            drop(state);
             if applied.seq != before {
                 (self.on_commit)(applied);
             }
         }
+    }
+
+    /// Lets others see how far the writer has come.
+    fn tell(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(halt), None) = (self.writer.halted(), state.1) {
+            tracing::error!(?halt, "nothing is written any more");
+        }
+        *state = (self.writer.applied().clone(), self.writer.halted());
     }
 }
 
