@@ -331,7 +331,8 @@ pub(crate) fn tenants_in(store: &dyn ObjectStore) -> Result<Vec<TenantSlug>, Sto
     Ok(tenants)
 }
 
-fn unusable(path: &Path, source: io::Error) -> Error {
+/// A file or folder of ours that the operating system keeps from us.
+pub(super) fn unusable(path: &Path, source: io::Error) -> Error {
     let public = format!("{} ist nicht benutzbar: {source}", path.display());
     Error { kind: Kind::Unavailable, public, source: Some(Box::new(source)) }
 }

@@ -1,6 +1,6 @@
 //! Building the projections again: beside the old ones, which serve until the new ones are complete.
 
-use super::installation::make_dir;
+use super::installation::{make_dir, unusable};
 use super::{Error, Installation, Kind};
 use crate::catalogue::Catalogue;
 use crate::domain::{Digest, TenantSlug};
@@ -147,9 +147,4 @@ fn switch(directory: &Path, name: &str) -> Result<(), Error> {
 /// Removes what an interrupted rebuild left.
 pub(super) fn clean(directory: &Path) -> Result<(), Error> {
     ["catalogue.new", "search.new"].iter().try_for_each(|name| remove(&directory.join(name)))
-}
-
-fn unusable(path: &Path, source: io::Error) -> Error {
-    let public = format!("{} ist nicht benutzbar: {source}", path.display());
-    Error { kind: Kind::Unavailable, public, source: Some(Box::new(source)) }
 }

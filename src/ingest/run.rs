@@ -103,27 +103,25 @@ pub fn run(
         }
         entries.lock().unwrap_or_else(PoisonError::into_inner).next()
     };
+    let work = || {
+        while let Some(entry) = next() {
+            let status = take(intake, context, &batch, &entry);
+            let report_line =
+                FileReport { path: entry.found.path.clone(), shown: entry.found.shown.clone(), status };
+            {
+                let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
+                count(&mut total.0, &report_line.status);
+                total.1.insert(Digest::of(entry.found.shown.as_bytes()));
+            }
+            report(&report_line);
+        }
+    };
     std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            let work = || {
-                while let Some(entry) = next() {
-                    let status = take(intake, context, &batch, &entry);
-                    let report_line = FileReport {
-                        path: entry.found.path.clone(),
-                        shown: entry.found.shown.clone(),
-                        status,
-                    };
-                    {
-                        let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
-                        count(&mut total.0, &report_line.status);
-                        total.1.insert(Digest::of(entry.found.shown.as_bytes()));
-                    }
-                    report(&report_line);
-                }
-            };
-            // Without a thread the others do its share.
+        for _ in 1..threads {
+            // Without a thread the others do its share; this one is always there.
             let _ = std::thread::Builder::new().name("ingest".to_owned()).spawn_scoped(scope, work);
         }
+        work();
     });
     let (mut sum, walked) = total.into_inner().unwrap_or_else(PoisonError::into_inner);
     let complete = sum.failed == 0 && !stop.load(Ordering::Acquire);
