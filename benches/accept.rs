@@ -73,20 +73,7 @@ fn main() {
 }
 
 fn ingest(archive: &Archive, permit: &Permit, source: &Path, round: usize) {
-    let facts = BatchOpened {
-        name: format!("runde-{round}"),
-        source: "bench".to_owned(),
-        box_label: None,
-        person: None,
-        station: None,
-        scanner: None,
-        profile: None,
-        scanned_at: None,
-        procedure_version: None,
-        sheets_expected: None,
-        pages_expected: None,
-        anomalies: Vec::new(),
-    };
+    let facts = BatchOpened::named(&format!("runde-{round}"), "bench");
     let entries = Walk::new(source).map(|found| Entry {
         arrival: Arrival::named(&found.shown, Origin::Scan),
         found,

@@ -58,20 +58,7 @@ fn town(place: &Path) -> Town {
 
 impl Town {
     fn ingest(&self, name: &str, files: &Path) -> u64 {
-        let facts = BatchOpened {
-            name: name.to_owned(),
-            source: "bench".to_owned(),
-            box_label: None,
-            person: None,
-            station: None,
-            scanner: None,
-            profile: None,
-            scanned_at: None,
-            procedure_version: None,
-            sheets_expected: None,
-            pages_expected: None,
-            anomalies: Vec::new(),
-        };
+        let facts = BatchOpened::named(name, "bench");
         let entries = Walk::new(files).map(|found| Entry {
             arrival: Arrival::named(&found.shown, Origin::Scan),
             found,

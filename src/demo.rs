@@ -209,20 +209,7 @@ fn frame(archive: &Archive, permit: &Permit, fixtures: &Path) -> Result<(Manifes
 }
 
 fn facts(list: &str) -> BatchFacts {
-    BatchFacts {
-        name: "Vorführung".to_owned(),
-        source: list.to_owned(),
-        box_label: None,
-        person: None,
-        station: None,
-        scanner: None,
-        profile: None,
-        scanned_at: None,
-        procedure_version: None,
-        sheets_expected: None,
-        pages_expected: None,
-        anomalies: Vec::new(),
-    }
+    BatchFacts::named("Vorführung", list)
 }
 
 /// Watches files on their way.

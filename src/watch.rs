@@ -401,20 +401,7 @@ impl Watcher<'_> {
 }
 
 fn facts(name: &str, source: &str) -> BatchFacts {
-    BatchFacts {
-        name: name.to_owned(),
-        source: source.to_owned(),
-        box_label: None,
-        person: None,
-        station: None,
-        scanner: None,
-        profile: None,
-        scanned_at: None,
-        procedure_version: None,
-        sheets_expected: None,
-        pages_expected: None,
-        anomalies: Vec::new(),
-    }
+    BatchFacts::named(name, source)
 }
 
 /// Names under which programs write what is not finished.

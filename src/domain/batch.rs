@@ -64,6 +64,26 @@ pub enum Balance {
     Red,
 }
 
+impl BatchOpened {
+    /// A batch of which only name and source are known.
+    pub fn named(name: &str, source: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            source: source.to_owned(),
+            box_label: None,
+            person: None,
+            station: None,
+            scanner: None,
+            profile: None,
+            scanned_at: None,
+            procedure_version: None,
+            sheets_expected: None,
+            pages_expected: None,
+            anomalies: Vec::new(),
+        }
+    }
+}
+
 impl Batch {
     /// The event of opening.
     pub fn open(id: BatchId, data: BatchOpened) -> NewEvent {
@@ -131,20 +151,7 @@ mod tests {
     use uuid::Uuid;
 
     fn batch() -> Batch {
-        let data = BatchOpened {
-            name: "karton-7".into(),
-            source: "/scan/karton-7".into(),
-            box_label: None,
-            person: None,
-            station: None,
-            scanner: None,
-            profile: None,
-            scanned_at: None,
-            procedure_version: None,
-            sheets_expected: None,
-            pages_expected: None,
-            anomalies: Vec::new(),
-        };
+        let data = BatchOpened::named("karton-7", "/scan/karton-7");
         Batch::opened(BatchId::from_uuid(Uuid::from_u128(9)), data)
     }
 

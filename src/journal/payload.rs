@@ -190,20 +190,8 @@ mod tests {
     }
 
     fn batch() -> Vec<Recorded> {
-        let opened = BatchOpened {
-            name: "Karton 7 \u{20ac}".into(),
-            source: "scan".into(),
-            box_label: None,
-            person: None,
-            station: None,
-            scanner: None,
-            profile: None,
-            scanned_at: None,
-            procedure_version: None,
-            sheets_expected: Some(3),
-            pages_expected: None,
-            anomalies: Vec::new(),
-        };
+        let opened =
+            BatchOpened { sheets_expected: Some(3), ..BatchOpened::named("Karton 7 \u{20ac}", "scan") };
         let closed = BatchClosed { seen: 1, received: 1, duplicate: 0, rejected: 0 };
         vec![recorded(Event::BatchOpened(opened)), recorded(Event::BatchClosed(closed))]
     }

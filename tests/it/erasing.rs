@@ -66,23 +66,7 @@ impl Desk {
             reference_template: "{plan}-{year}/{seq}".to_owned(),
         });
         desk.commit(vec![record(Vec::new(), NewEvent::new(TENANT, created))]).remove(0).unwrap();
-        let opened = Batch::open(
-            BATCH,
-            BatchOpened {
-                name: "Karton 7".to_owned(),
-                source: "Karton 7".to_owned(),
-                box_label: None,
-                person: None,
-                station: None,
-                scanner: None,
-                profile: None,
-                scanned_at: None,
-                procedure_version: None,
-                sheets_expected: None,
-                pages_expected: None,
-                anomalies: Vec::new(),
-            },
-        );
+        let opened = Batch::open(BATCH, BatchOpened::named("Karton 7", "Karton 7"));
         desk.commit(vec![record(Vec::new(), opened)]).remove(0).unwrap();
         desk
     }

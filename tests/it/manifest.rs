@@ -13,20 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 fn facts() -> BatchFacts {
-    BatchFacts {
-        name: "Liste".into(),
-        source: "Liste".into(),
-        box_label: None,
-        person: None,
-        station: None,
-        scanner: None,
-        profile: None,
-        scanned_at: None,
-        procedure_version: None,
-        sheets_expected: None,
-        pages_expected: None,
-        anomalies: Vec::new(),
-    }
+    BatchFacts::named("Liste", "Liste")
 }
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) {

@@ -60,20 +60,7 @@ fn wish(unit: UnitId, title: &str) -> OpenCaseFile {
 }
 
 fn facts(name: &str) -> BatchFacts {
-    BatchFacts {
-        name: name.to_owned(),
-        source: "scan".to_owned(),
-        box_label: None,
-        person: None,
-        station: None,
-        scanner: None,
-        profile: None,
-        scanned_at: None,
-        procedure_version: None,
-        sheets_expected: None,
-        pages_expected: None,
-        anomalies: Vec::new(),
-    }
+    BatchFacts::named(name, "scan")
 }
 
 const WORDS: [&str; 8] =

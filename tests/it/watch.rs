@@ -112,20 +112,7 @@ fn a_batch_whose_files_were_all_moved_before_a_crash_is_closed_afterwards() {
     let town = TestArchive::new(false);
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
-    let facts = BatchFacts {
-        name: "Karton 7".to_owned(),
-        source: root.join("Karton 7").display().to_string(),
-        box_label: None,
-        person: None,
-        station: None,
-        scanner: None,
-        profile: None,
-        scanned_at: None,
-        procedure_version: None,
-        sheets_expected: None,
-        pages_expected: None,
-        anomalies: Vec::new(),
-    };
+    let facts = BatchFacts::named("Karton 7", &root.join("Karton 7").display().to_string());
     town.archive.open_batch(&town.permit, &facts).unwrap();
     fs::create_dir_all(root.join("Karton 7/tief")).unwrap();
     let begun = Instant::now();

@@ -484,20 +484,7 @@ impl Player<'_> {
     fn open_batch(&mut self) -> Planned {
         let id = BatchId::from_uuid(self.uuid());
         let name = format!("Karton {}", self.chance.below(9));
-        let data = BatchOpened {
-            name,
-            source: "scan".into(),
-            box_label: None,
-            person: None,
-            station: None,
-            scanner: None,
-            profile: None,
-            scanned_at: None,
-            procedure_version: None,
-            sheets_expected: None,
-            pages_expected: None,
-            anomalies: Vec::new(),
-        };
+        let data = BatchOpened::named(&name, "scan");
         self.planned("batch", Vec::new(), vec![NewEvent::new(id, Event::BatchOpened(data))], Vec::new())
     }
 

@@ -261,20 +261,7 @@ pub fn whole(archive: &Archive, store: &Arc<dyn ObjectStore>, scratch: &Path, co
 }
 
 pub fn batch_facts(name: &str) -> BatchFacts {
-    BatchFacts {
-        name: name.to_owned(),
-        source: "scan".to_owned(),
-        box_label: None,
-        person: None,
-        station: None,
-        scanner: None,
-        profile: None,
-        scanned_at: None,
-        procedure_version: None,
-        sheets_expected: None,
-        pages_expected: None,
-        anomalies: Vec::new(),
-    }
+    BatchFacts::named(name, "scan")
 }
 
 pub fn wish(unit: eakte::domain::UnitId) -> OpenCaseFile {
