@@ -11,7 +11,7 @@ use super::{AppendError, Command, Receipt};
 use crate::clock::{Clock, Entropy};
 use crate::domain::event::{LeafRange, Recorded};
 use crate::domain::{Digest, EntityId};
-use crate::store::{Bytes, Created, Key, ObjectStore, StoreError};
+use crate::store::{Bytes, Created, Key, ObjectStore, Prepared, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -75,6 +75,8 @@ type Owned = (EntityId, Vec<Recorded>);
 /// A commit on its way.
 struct Draft {
     commit: Commit,
+    /// The commit as it is stored.
+    bytes: Bytes,
     record: CommitRecord,
     objects: Vec<Key>,
     payloads: Vec<(Key, Bytes)>,
@@ -168,12 +170,15 @@ impl Writer {
                 Err(error) => break self.answer_all(&mut answers, || error.clone()),
             };
             // A crash up to the end of the next step leaves objects that nothing names. `verify` lists them.
-            if let Err(error) = self.make_durable(&draft) {
-                let error = Arc::new(error);
-                break self.answer_all(&mut answers, || AppendError::Store(error.clone()));
-            }
+            let prepared = match self.make_durable(&draft) {
+                Ok(prepared) => prepared,
+                Err(error) => {
+                    let error = Arc::new(error);
+                    break self.answer_all(&mut answers, || AppendError::Store(error.clone()));
+                }
+            };
             // From the next call on the commit may stand, whatever the answer says.
-            match self.take_place(&draft) {
+            match self.take_place(&draft, &prepared) {
                 Ok(Outcome::Done) => self.settle(&draft, &mut answers),
                 Ok(Outcome::Lost) => {
                     if let Err(error) = self.catch_up() {
@@ -315,18 +320,19 @@ impl Writer {
             .zip(owners)
             .map(|((position, payload), (_, events))| LeafRecord { position, payload, events: Some(events) })
             .collect();
-        let digest = Digest::of(commit.to_text().as_bytes());
+        let text = Bytes::from(commit.to_text());
+        let digest = Digest::of(&text);
         let record = CommitRecord { seq: commit.seq, digest, first_leaf, erases, leaves };
         let members = members.iter().map(|member| member.index).collect();
-        Draft { commit, record, objects, payloads, members }
+        Draft { commit, bytes: text, record, objects, payloads, members }
     }
 
-    /// First barrier: everything the commit names is durable under its name.
-    fn make_durable(&mut self, draft: &Draft) -> Result<(), StoreError> {
+    /// First barrier: everything the commit names is durable under its name. The commit's own bytes come along.
+    fn make_durable(&mut self, draft: &Draft) -> Result<Prepared, StoreError> {
         let durable = self.parts.store.put_all(&draft.payloads).and_then(|()| {
             let names: Vec<Key> =
                 draft.objects.iter().chain(draft.payloads.iter().map(|(key, _)| key)).cloned().collect();
-            self.parts.store.barrier(&names)
+            self.parts.store.prepare(&names, draft.bytes.clone())
         });
         durable.inspect_err(|error| {
             if matches!(error, StoreError::SyncFailed { .. }) {
@@ -336,15 +342,14 @@ impl Writer {
     }
 
     /// Second barrier: creates the commit object, and goes on until it is known whose commit stands there.
-    fn take_place(&mut self, draft: &Draft) -> Result<Outcome, Halt> {
+    fn take_place(&mut self, draft: &Draft, prepared: &Prepared) -> Result<Outcome, Halt> {
         let key = self.parts.layout.commit(draft.commit.seq);
-        let bytes = Bytes::from(draft.commit.to_text());
         let mut may_stand = false;
         for attempt in 0.. {
             if attempt > 0 && !(self.parts.patience)(attempt) {
                 return Err(Halt::Doubt);
             }
-            match self.parts.store.create(&key, bytes.clone()) {
+            match self.parts.store.create_prepared(&key, prepared) {
                 Ok(Created::Created) => return Ok(Outcome::Done),
                 Err(StoreError::SyncFailed { .. }) => return Err(Halt::Unsynced),
                 // A full disk, no connection: callers hear of it at once, and the writer stays usable.

@@ -4,8 +4,8 @@
 //! every object by itself, and copy what is staged already.
 
 use super::{
-    Body, Created, DELETE, Key, LIST, Listed, ObjectStore, Prefix, READ, Staged, Staging, StoreError, Syncs,
-    SystemSyncs, WRITE, cut_range,
+    Body, Created, DELETE, Key, LIST, Listed, ObjectStore, Prefix, Prepared, READ, Staged, Staging,
+    StoreError, Syncs, SystemSyncs, WRITE, cut_range,
     durable::Durable,
     key::STAGING,
     read_whole,
@@ -18,7 +18,6 @@ use object_store::{
     GetOptions, GetResult, GetResultPayload, ObjectStore as _, ObjectStoreExt as _, local::LocalFileSystem,
     path::Path,
 };
-use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::{
     error::Error,
     fs::{self, DirBuilder, File},
@@ -127,28 +126,24 @@ impl Disk {
     }
 
     /// Gives a staging file its name; false when the name is taken.
-    fn link(&self, staged: &FilePath, key: &Key) -> Result<bool, StoreError> {
-        self.spool()?;
+    fn link(&self, staged: &SpoolFile, key: &Key) -> Result<bool, StoreError> {
+        let spool = self.spool()?;
         self.durable.ensure_folder(key.folder())?;
-        was_free(key, fs::hard_link(staged, self.path(key)))
-    }
-
-    /// Moves a staging file to its name, where nobody else needs it; false when the name is taken.
-    fn settle(&self, staged: SpoolFile, key: &Key) -> Result<bool, StoreError> {
-        self.durable.check()?;
-        self.durable.ensure_folder(key.folder())?;
-        let moved = renameat_with(CWD, staged.path(), CWD, self.path(key), RenameFlags::NOREPLACE);
-        match was_free(key, moved.map_err(io::Error::from)) {
-            Ok(true) => {
-                staged.forget();
-                Ok(true)
-            }
-            outcome => outcome,
+        match staged.link(&self.path(key)) {
+            Err(refusal) if staged.is_spent(&refusal) => self.settle(spool.copy(staged)?, key),
+            outcome => was_free(key, outcome),
         }
     }
 
+    /// Moves a staging file to its name, where nobody else needs it; false when the name is taken.
+    fn settle(&self, mut staged: SpoolFile, key: &Key) -> Result<bool, StoreError> {
+        self.durable.check()?;
+        self.durable.ensure_folder(key.folder())?;
+        was_free(key, staged.settle(&self.path(key)))
+    }
+
     fn put(&self, key: &Key, bytes: &Bytes) -> Result<(), StoreError> {
-        if self.settle(self.spool()?.write(bytes)?.1, key)? {
+        if self.settle(self.spool()?.write(bytes)?, key)? {
             return Ok(());
         }
         self.require_same(key, Body::new(bytes.len() as u64, io::Cursor::new(bytes.clone())))
@@ -196,7 +191,7 @@ impl ObjectStore for Disk {
             Content::File { place } => {
                 // Neither content nor name is durable before the barrier. A crash here leaves an object that nothing
                 // names, perhaps an incomplete one, or none.
-                if self.link(place.path(), key)? {
+                if self.link(place, key)? {
                     return Ok(());
                 }
                 self.require_same(key, staged.open()?)
@@ -211,7 +206,7 @@ impl ObjectStore for Disk {
     }
 
     fn barrier(&self, keys: &[Key]) -> Result<(), StoreError> {
-        self.durable.sync_objects(keys)
+        self.durable.sync_objects(keys, None)
     }
 
     fn create(&self, key: &Key, bytes: Bytes) -> Result<Created, StoreError> {
@@ -219,9 +214,9 @@ impl ObjectStore for Disk {
         let is_new = match self.path(key).try_exists() {
             Ok(true) => false,
             Ok(false) => {
-                let (file, staged) = spool.write(&bytes)?;
+                let staged = spool.write_named(&bytes)?;
                 // Content first: whoever sees the name may rely on it.
-                self.durable.sync_file(&file, staged.path())?;
+                self.durable.sync_file(staged.file(), staged.path())?;
                 self.settle(staged, key)?
             }
             Err(source) => return Err(StoreError::io(WRITE, key, source)),
@@ -231,12 +226,28 @@ impl ObjectStore for Disk {
         Ok(if is_new { Created::Created } else { Created::Exists })
     }
 
+    fn prepare(&self, objects: &[Key], bytes: Bytes) -> Result<Prepared, StoreError> {
+        let staged = self.spool()?.write_named(&bytes)?;
+        self.durable.sync_objects(objects, Some(&staged))?;
+        Ok(Prepared::staged(bytes, staged))
+    }
+
+    fn create_prepared(&self, key: &Key, prepared: &Prepared) -> Result<Created, StoreError> {
+        self.spool()?;
+        // Taken by an earlier attempt, perhaps one that has failed half-way.
+        let Some(staged) = prepared.take() else { return self.create(key, prepared.bytes()) };
+        let is_new = self.settle(staged, key)?;
+        // As in `create`.
+        self.durable.must_sync_folder(key.folder())?;
+        Ok(if is_new { Created::Created } else { Created::Exists })
+    }
+
     fn replace(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
         let spool = self.spool()?;
         self.durable.ensure_folder(key.folder())?;
-        let (file, staged) = spool.write(&bytes)?;
-        self.durable.sync_file(&file, staged.path())?;
-        fs::rename(staged.path(), self.path(key)).map_err(|source| StoreError::io(WRITE, key, source))?;
+        let mut staged = spool.write_named(&bytes)?;
+        self.durable.sync_file(staged.file(), staged.path())?;
+        staged.replace(&self.path(key)).map_err(|source| StoreError::io(WRITE, key, source))?;
         self.durable.must_sync_folder(key.folder())
     }
 

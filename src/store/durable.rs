@@ -1,6 +1,6 @@
 //! Durable file writes: what is synced when, and what happens when that fails.
 
-use super::{Key, StoreError};
+use super::{Key, StoreError, staging::SpoolFile};
 use std::{
     collections::{BTreeSet, HashSet},
     fmt,
@@ -120,8 +120,8 @@ impl Durable {
     }
 
     /// Makes objects and their names durable: few of them one by one, many with one sync of the file system, which
-    /// costs about as much as that of a single file.
-    pub(super) fn sync_objects(&self, keys: &[Key]) -> Result<(), StoreError> {
+    /// costs about as much as that of a single file. A staging file's content comes along.
+    pub(super) fn sync_objects(&self, keys: &[Key], staged: Option<&SpoolFile>) -> Result<(), StoreError> {
         self.check()?;
         if keys.len() > ONE_BY_ONE {
             return self
@@ -129,7 +129,12 @@ impl Durable {
                 .everything(&self.handle, &self.root)
                 .map_err(|error| self.fail(&self.root, &error));
         }
-        overlap(keys, |key| {
+        let key_or_staged: Vec<_> = keys.iter().map(Ok).chain(staged.map(Err)).collect();
+        overlap(&key_or_staged, |item| {
+            let key: &Key = match item {
+                Ok(key) => key,
+                Err(staged) => return self.sync_file(staged.file(), staged.path()),
+            };
             let path = self.root.join(key.as_str());
             let file = File::open(&path).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => StoreError::Missing(key.clone()),

@@ -3,7 +3,8 @@
 //! The trait is narrow and synchronous, so that a fault wrapper or a simulation can stand in for a store. It
 //! parts *writing* from *durability*: [`publish`](ObjectStore::publish) and [`put_all`](ObjectStore::put_all) give
 //! objects their names, [`barrier`](ObjectStore::barrier) makes many of them durable together, content and name. A
-//! commit needs that before it is written; [`create`](ObjectStore::create) does both at once.
+//! commit needs that before it is written; [`create`](ObjectStore::create) does both at once, and
+//! [`prepare`](ObjectStore::prepare) spares it a wait.
 //!
 //! ```
 //! use eakte::store::{Created, Key, Memory, ObjectStore};
@@ -53,10 +54,11 @@ pub(crate) use lock::Lock;
 pub use memory::Memory;
 pub use staging::{Staged, Staging};
 
+use staging::SpoolFile;
 use std::{
     fmt,
     ops::{ControlFlow, Range},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
 
@@ -72,6 +74,34 @@ pub enum Created {
     /// The name is taken, by another writer or by an earlier attempt of ours: read it and compare. What stands
     /// there is durable, with its name.
     Exists,
+}
+
+/// Bytes that [`ObjectStore::prepare`] has made ready.
+#[derive(Debug)]
+pub struct Prepared {
+    bytes: Bytes,
+    /// Where they lie durably already; gone once they got their name.
+    staged: Mutex<Option<SpoolFile>>,
+}
+
+impl Prepared {
+    /// Bytes that are not written anywhere yet.
+    pub fn new(bytes: Bytes) -> Self {
+        Self { bytes, staged: Mutex::new(None) }
+    }
+
+    fn staged(bytes: Bytes, staged: SpoolFile) -> Self {
+        Self { bytes, staged: Mutex::new(Some(staged)) }
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> Bytes {
+        self.bytes.clone()
+    }
+
+    fn take(&self) -> Option<SpoolFile> {
+        self.staged.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// One object as [`ObjectStore::list`] sees it.
@@ -116,6 +146,18 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// [`Created::Exists`] may be our own write whose answer was lost; [`StoreError::Doubt`] may still turn out
     /// either way: the caller reads back and compares.
     fn create(&self, key: &Key, bytes: Bytes) -> Result<Created, StoreError>;
+
+    /// Makes these objects durable, content and name, and readies bytes that are to be created only after them: where
+    /// the store can, with one wait for both. After an error nothing is promised of either.
+    fn prepare(&self, objects: &[Key], bytes: Bytes) -> Result<Prepared, StoreError> {
+        self.barrier(objects)?;
+        Ok(Prepared::new(bytes))
+    }
+
+    /// Does what [`create`](Self::create) does, with bytes that are ready; may be repeated.
+    fn create_prepared(&self, key: &Key, prepared: &Prepared) -> Result<Created, StoreError> {
+        self.create(key, prepared.bytes())
+    }
 
     /// Overwrites an object at once and durably: for the few marks that change.
     fn replace(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError>;
@@ -164,6 +206,14 @@ impl<S: ObjectStore + ?Sized> ObjectStore for Arc<S> {
 
     fn create(&self, key: &Key, bytes: Bytes) -> Result<Created, StoreError> {
         (**self).create(key, bytes)
+    }
+
+    fn prepare(&self, objects: &[Key], bytes: Bytes) -> Result<Prepared, StoreError> {
+        (**self).prepare(objects, bytes)
+    }
+
+    fn create_prepared(&self, key: &Key, prepared: &Prepared) -> Result<Created, StoreError> {
+        (**self).create_prepared(key, prepared)
     }
 
     fn replace(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {

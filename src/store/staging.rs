@@ -3,11 +3,15 @@
 use super::{Body, Lock, StoreError};
 use crate::domain::{Digest, digest::Hasher};
 use bytes::Bytes;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, renameat_with};
 use std::{
     fmt,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, BufWriter, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{DirBuilderExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -26,6 +30,9 @@ pub(super) struct Spool {
     /// Held as long as anything staged lives; released by the operating system when the process ends.
     _lock: Lock,
     next: AtomicU64,
+    /// Whether the file system makes files without a name here that can be given one later: nobody waits for the
+    /// folder then, and nothing needs to be taken out of it.
+    nameless: bool,
 }
 
 impl Spool {
@@ -41,29 +48,73 @@ impl Spool {
         if removed > 0 {
             tracing::info!(removed, "removed what an interrupted run had staged");
         }
-        Ok(Self { folder, _lock: lock, next: AtomicU64::new(0) })
+        let nameless = knows_nameless(&folder);
+        Ok(Self { folder, _lock: lock, next: AtomicU64::new(0), nameless })
     }
 
-    fn file(self: &Arc<Self>) -> io::Result<(File, SpoolFile)> {
+    fn file(self: &Arc<Self>) -> io::Result<SpoolFile> {
+        if !self.nameless {
+            return self.named();
+        }
+        let file = nameless(&self.folder)?;
+        Ok(SpoolFile { path: by_descriptor(&file), file, named: false, _spool: Arc::clone(self) })
+    }
+
+    fn named(self: &Arc<Self>) -> io::Result<SpoolFile> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.folder.join(format!("{number:x}.part"));
         let file = OpenOptions::new().create_new(true).write(true).mode(0o640).open(&path)?;
-        Ok((file, SpoolFile { path, moved: false, _spool: Arc::clone(self) }))
+        Ok(SpoolFile { path, file, named: true, _spool: Arc::clone(self) })
     }
 
     /// Opens a place for incoming bytes.
     pub(super) fn stage(self: &Arc<Self>) -> Result<Staging, StoreError> {
-        let (file, place) = self.file().map_err(StoreError::staging)?;
-        let writer = BufWriter::with_capacity(BUFFER_BYTES, file);
-        Ok(Staging::new(Sink::File { writer, place }))
+        let place = self.file().map_err(StoreError::staging)?;
+        Ok(Staging::new(Sink::File(BufWriter::with_capacity(BUFFER_BYTES, place))))
     }
 
     /// Stages a small object at once.
-    pub(super) fn write(self: &Arc<Self>, bytes: &[u8]) -> Result<(File, SpoolFile), StoreError> {
-        let (mut file, place) = self.file().map_err(StoreError::staging)?;
-        file.write_all(bytes).map_err(StoreError::staging)?;
-        Ok((file, place))
+    pub(super) fn write(self: &Arc<Self>, bytes: &[u8]) -> Result<SpoolFile, StoreError> {
+        let mut place = self.file().map_err(StoreError::staging)?;
+        place.write_all(bytes).map_err(StoreError::staging)?;
+        Ok(place)
     }
+
+    /// Stages a small object under a name, so that it can be moved: a file system without a journal does not make
+    /// the first name of a file durable with the folder alone, for the file itself says how many names it has.
+    pub(super) fn write_named(self: &Arc<Self>, bytes: &[u8]) -> Result<SpoolFile, StoreError> {
+        let mut place = self.named().map_err(StoreError::staging)?;
+        place.write_all(bytes).map_err(StoreError::staging)?;
+        Ok(place)
+    }
+
+    /// Stages the same bytes once more: a file without a name that got one and lost it gets no other.
+    pub(super) fn copy(self: &Arc<Self>, source: &SpoolFile) -> Result<SpoolFile, StoreError> {
+        let mut place = self.file().map_err(StoreError::staging)?;
+        let copied = File::open(source.path()).and_then(|mut file| io::copy(&mut file, &mut place));
+        copied.map_err(StoreError::staging)?;
+        Ok(place)
+    }
+}
+
+/// Tries whether a file can be made without a name here and be given one.
+fn knows_nameless(folder: &Path) -> bool {
+    let probe = folder.join("probe.part");
+    let given = nameless(folder).and_then(|file| give_name(&by_descriptor(&file), &probe));
+    given.is_ok_and(|()| fs::remove_file(&probe).is_ok())
+}
+
+fn nameless(folder: &Path) -> io::Result<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(folder, flags, Mode::from_raw_mode(0o640))?.into())
+}
+
+fn by_descriptor(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+fn give_name(path: &Path, name: &Path) -> io::Result<()> {
+    Ok(linkat(CWD, path, CWD, name, AtFlags::SYMLINK_FOLLOW)?)
 }
 
 fn clean(folder: &Path) -> io::Result<usize> {
@@ -81,9 +132,11 @@ fn clean(folder: &Path) -> io::Result<usize> {
 /// A staging file, removed when dropped.
 #[derive(Debug)]
 pub(super) struct SpoolFile {
+    /// Its name, or where the process finds it without one.
     path: PathBuf,
-    /// Set when the file has been moved away: nothing is left to remove.
-    moved: bool,
+    file: File,
+    /// Whether it has a name that is to be removed.
+    named: bool,
     _spool: Arc<Spool>,
 }
 
@@ -92,16 +145,52 @@ impl SpoolFile {
         &self.path
     }
 
-    /// The file has another name now.
-    pub(super) fn forget(mut self) {
-        self.moved = true;
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives the file a name, beside the one it may have.
+    pub(super) fn link(&self, name: &Path) -> io::Result<()> {
+        give_name(&self.path, name)
+    }
+
+    /// Whether the only name it can have is gone: it then has to be [copied](Spool::copy).
+    pub(super) fn is_spent(&self, refusal: &io::Error) -> bool {
+        !self.named && refusal.kind() == io::ErrorKind::NotFound
+    }
+
+    /// Moves the file to a name that is free.
+    pub(super) fn settle(&mut self, name: &Path) -> io::Result<()> {
+        if !self.named {
+            return self.link(name);
+        }
+        renameat_with(CWD, &self.path, CWD, name, RenameFlags::NOREPLACE)?;
+        self.named = false;
+        Ok(())
+    }
+
+    /// Moves the file to a name, in place of what stands there.
+    pub(super) fn replace(&mut self, name: &Path) -> io::Result<()> {
+        fs::rename(&self.path, name)?;
+        self.named = false;
+        Ok(())
+    }
+}
+
+impl Write for SpoolFile {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.file.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
 impl Drop for SpoolFile {
     fn drop(&mut self) {
         // What cannot be removed now is removed when the store is opened next.
-        if !self.moved {
+        if self.named {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -116,7 +205,7 @@ pub struct Staging {
 }
 
 enum Sink {
-    File { writer: BufWriter<File>, place: SpoolFile },
+    File(BufWriter<SpoolFile>),
     Memory(Vec<u8>),
 }
 
@@ -145,11 +234,11 @@ impl Staging {
             return Err(StoreError::staging(io::Error::other("an earlier write failed")));
         }
         let content = match self.sink {
-            Sink::File { writer, place } => {
-                let file = writer.into_inner().map_err(|error| StoreError::staging(error.into_error()))?;
+            Sink::File(writer) => {
+                let place = writer.into_inner().map_err(|error| StoreError::staging(error.into_error()))?;
                 // Has the disk begin writing, so that the barrier finds most of it done. Mere advice: a refusal
                 // changes nothing.
-                let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+                let _ = rustix::fs::fadvise(place.file(), 0, None, rustix::fs::Advice::DontNeed);
                 Content::File { place }
             }
             Sink::Memory(bytes) => Content::Memory(bytes.into()),
@@ -161,7 +250,7 @@ impl Staging {
 impl Write for Staging {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let written = match &mut self.sink {
-            Sink::File { writer, .. } => writer.write(buffer).inspect_err(|error| {
+            Sink::File(writer) => writer.write(buffer).inspect_err(|error| {
                 self.failed |= error.kind() != io::ErrorKind::Interrupted;
             })?,
             Sink::Memory(bytes) => bytes.write(buffer)?,
@@ -173,7 +262,7 @@ impl Write for Staging {
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.sink {
-            Sink::File { writer, .. } => writer.flush().inspect_err(|_| self.failed = true),
+            Sink::File(writer) => writer.flush().inspect_err(|_| self.failed = true),
             Sink::Memory(_) => Ok(()),
         }
     }
@@ -267,5 +356,30 @@ mod tests {
         assert!(matches!(Spool::open(folder.path().to_owned()), Err(StoreError::Held { .. })));
         drop(spool);
         Spool::open(folder.path().to_owned()).expect("the lock went with its holder");
+    }
+
+    #[test]
+    fn staged_bytes_get_a_second_name_after_the_first_was_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(folder.path().join("staging")).unwrap();
+        let name = folder.path().join("name");
+        for nameless in [spool.nameless, false] {
+            spool.nameless = nameless;
+            let shared = Arc::new(spool);
+            let staged = shared.write(b"letter").unwrap();
+            staged.link(&name).unwrap();
+            assert_eq!(staged.link(&name).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            fs::remove_file(&name).unwrap();
+            if let Err(refusal) = staged.link(&name) {
+                assert!(nameless && staged.is_spent(&refusal), "{refusal}");
+                shared.copy(&staged).unwrap().settle(&name).unwrap();
+            }
+            assert_eq!(fs::read(&name).unwrap(), b"letter");
+            fs::remove_file(&name).unwrap();
+            drop(staged);
+            let left = fs::read_dir(folder.path().join("staging")).unwrap().count();
+            assert_eq!(left, 1, "only the lock stays");
+            spool = Arc::into_inner(shared).unwrap();
+        }
     }
 }

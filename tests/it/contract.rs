@@ -51,6 +51,13 @@ fn keeps(store: &dyn ObjectStore, refuses_other_bytes: bool) {
     store.publish(&staged, &letter).unwrap();
     store.publish(&stage(store, b"letter"), &letter).unwrap();
     store.barrier(std::slice::from_ref(&letter)).unwrap();
+    // A name that was taken back can be given again: a command that has to be decided anew does that.
+    for name in ["t/a/o/01/letter", "t/a/o/02/letter"].map(key) {
+        store.publish(&staged, &name).unwrap();
+        store.delete(&[name]).unwrap();
+    }
+    store.delete(std::slice::from_ref(&letter)).unwrap();
+    store.publish(&staged, &letter).unwrap();
     drop(staged);
     assert_eq!(store.read(&letter).unwrap(), "letter");
     assert_eq!(store.size(&letter).unwrap(), Some(6));
@@ -61,6 +68,17 @@ fn keeps(store: &dyn ObjectStore, refuses_other_bytes: bool) {
         }
         assert_eq!(store.read(&letter).unwrap(), "letter");
     }
+
+    // Prepared: the objects are durable, the name is given once, a repetition finds it taken.
+    let prepared = store.prepare(std::slice::from_ref(&letter), "commit".into()).unwrap();
+    let place = key("t/a/p/000");
+    missing(store.read(&place));
+    assert_eq!(store.create_prepared(&place, &prepared).unwrap(), Created::Created);
+    assert_eq!(store.create_prepared(&place, &prepared).unwrap(), Created::Exists);
+    let late = store.prepare(&[], "late".into()).unwrap();
+    assert_eq!(store.create_prepared(&place, &late).unwrap(), Created::Exists);
+    assert_eq!(store.read(&place).unwrap(), "commit");
+    store.delete(&[place]).unwrap();
 
     // Parts.
     let part = |range| {
