@@ -161,6 +161,7 @@ impl Towns {
     }
 }
 
+/// Incoming bytes on disk: files in staging, and those that have no name there but are open in this process.
 pub(crate) fn staged(folder: &TempDir) -> usize {
     fn count(path: &std::path::Path) -> usize {
         let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
@@ -173,7 +174,12 @@ pub(crate) fn staged(folder: &TempDir) -> usize {
     fn is_part(path: &std::path::Path) -> bool {
         path.extension().is_some_and(|ending| ending == "part")
     }
-    count(&folder.path().join("data"))
+    let data = folder.path().canonicalize().unwrap().join("data");
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let nameless = open
+        .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+        .filter(|target| target.starts_with(&data) && target.to_string_lossy().ends_with(" (deleted)"));
+    count(&data) + nameless.count()
 }
 
 pub(crate) fn multipart(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
