@@ -1,21 +1,36 @@
 //! The journal's head as guards see it: the projection plus what earlier members of the same group will do.
 
-use super::projection::{Life, Projection, ProjectionError};
+use super::projection::{CommitRecord, Life, Projection, ProjectionError};
 use super::{AppendError, MAX_EVENTS};
 use crate::domain::EntityId;
 use crate::domain::decision::{NewEvent, Numbers};
 use crate::domain::event::Event;
 use crate::domain::guard::{CounterKey, Guard, UniqueKey};
+use crate::domain::object::ObjectRef;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Changes on top of a projection.
 #[derive(Clone, Debug, Default)]
-struct Changes {
+pub(super) struct Changes {
     /// None: erased.
-    lives: BTreeMap<EntityId, Option<Life>>,
-    owners: BTreeMap<UniqueKey, Option<EntityId>>,
-    counters: BTreeMap<CounterKey, u64>,
+    pub(super) lives: BTreeMap<EntityId, Option<Life>>,
+    pub(super) owners: BTreeMap<UniqueKey, Option<EntityId>>,
+    pub(super) counters: BTreeMap<CounterKey, u64>,
+}
+
+impl Changes {
+    /// What commits that stand do to what guards see, on top of this projection.
+    pub(super) fn of(commits: &[CommitRecord], projection: &dyn Projection) -> Result<Self, ProjectionError> {
+        let heads = Heads::new(projection);
+        let mut view = View { heads: &heads, own: Self::default(), failure: None };
+        for recorded in commits.iter().flat_map(CommitRecord::events) {
+            view.add(recorded.entity, &recorded.event, &recorded.objects, |_, _| {
+                Ok::<_, ProjectionError>(())
+            })?;
+        }
+        Ok(view.own)
+    }
 }
 
 /// The head while a group of commands is decided.
@@ -101,29 +116,41 @@ impl View<'_, '_> {
         if holds { Ok(()) } else { Err(AppendError::Stale(guard.clone())) }
     }
 
+    /// Takes an event in, unless what it claims is another's.
     fn take(&mut self, new: &NewEvent) -> Result<(), AppendError> {
-        let effects = new.event.effects(&new.objects);
+        self.add(new.entity, &new.event, &new.objects, |view, key| match view.owner(key)? {
+            Some(owner) => Err(AppendError::Taken { key: key.clone(), owner }),
+            None => Ok(()),
+        })
+    }
+
+    fn add<E: From<ProjectionError>>(
+        &mut self,
+        entity: EntityId,
+        event: &Event,
+        objects: &[ObjectRef],
+        may_claim: impl Fn(&Self, &UniqueKey) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let effects = event.effects(objects);
         for key in effects.releases {
             self.own.owners.insert(key, None);
         }
         for key in effects.claims {
-            if let Some(owner) = self.owner(&key)? {
-                return Err(AppendError::Taken { key, owner });
-            }
-            self.own.owners.insert(key, Some(new.entity));
+            may_claim(self, &key)?;
+            self.own.owners.insert(key, Some(entity));
         }
         if let Some((scope, value)) = effects.counter {
-            let counter = CounterKey { owner: new.entity, scope };
+            let counter = CounterKey { owner: entity, scope };
             // `draw` has moved the counter already; a number taken over from an import moves it here.
             let last = self.counter(&counter)?;
             self.own.counters.insert(counter, last.max(value));
         }
-        let mut life = self.life(new.entity)?.unwrap_or_default();
+        let mut life = self.life(entity)?.unwrap_or_default();
         life.version += 1;
         life.epoch += u64::from(effects.moves_life_cycle);
-        self.own.lives.insert(new.entity, Some(life));
-        if let Event::ErasurePermitted(data) = &new.event {
-            // Whoever comes later in this group must find them gone. Their keys stay taken until the next group.
+        self.own.lives.insert(entity, Some(life));
+        if let Event::ErasurePermitted(data) = event {
+            // Whoever comes next must find them gone. Their keys stay taken until the projection has let go.
             self.own.lives.extend(data.entities.iter().map(|entity| (*entity, None)));
         }
         Ok(())

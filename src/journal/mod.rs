@@ -4,6 +4,7 @@
 //! commands that wait together share a commit. A [`Reader`] walks commits in order.
 
 pub(crate) mod ahead;
+mod behind;
 mod commit;
 mod heads;
 mod layout;

@@ -1,5 +1,7 @@
-//! The writer's thread: commands that wait together are committed together.
+//! The writer's thread: commands that wait together are committed together. A second thread takes commits into the
+//! projection and answers; the writer is at work on the next group meanwhile.
 
+use super::behind::{Behind, Follower, behind};
 use super::queue::{Queue, Refused};
 use super::writer::{Halt, Parts, Writer};
 use super::{AppendError, Applied, Command, Receipt};
@@ -47,7 +49,8 @@ pub struct Journal {
     state: Arc<Mutex<(Applied, Option<Halt>)>>,
     stop: Arc<AtomicBool>,
     settings: Settings,
-    thread: Option<JoinHandle<()>>,
+    /// The writer's first, then the one that follows it.
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Journal {
@@ -65,15 +68,24 @@ impl Journal {
         let mut patience = parts.patience;
         let stopping = stop.clone();
         parts.patience = Box::new(move |attempt| !stopping.load(Ordering::Acquire) && patience(attempt));
-        let writer = Writer::open(parts)?;
+        let projection = parts.projection.clone();
+        let mut writer = Writer::open(parts)?;
         let state = Arc::new(Mutex::new((writer.applied().clone(), None)));
         let queue = Queue::new(settings.queue);
-        let work = Loop { writer, queue: queue.clone(), state: state.clone(), on_commit, settings };
-        let thread = std::thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || work.run())
-            .map_err(|source| AppendError::Store(Arc::new(crate::store::StoreError::staging(source))))?;
-        Ok(Self { queue, state, stop, settings, thread: Some(thread) })
+        let (behind, follower) = behind(projection);
+        let behind = Arc::new(behind);
+        writer.follow_with(behind.clone());
+        let ending = || Ending { queue: queue.clone(), state: state.clone() };
+        let announcer = Announcer { ending: ending(), told: writer.applied().seq, on_commit };
+        let work = Loop { writer, behind, queue: queue.clone(), settings, _ending: ending() };
+        let failed = |source| AppendError::Store(Arc::new(crate::store::StoreError::staging(source)));
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(failed)
+        };
+        let mut journal = Self { queue, state, stop, settings, threads: Vec::new() };
+        journal.threads.push(spawn("journal", Box::new(move || work.run()))?);
+        journal.threads.push(spawn("catalogue", Box::new(move || announcer.run(follower)))?);
+        Ok(journal)
     }
 
     /// Records a command; waits until it is durable.
@@ -112,7 +124,7 @@ impl Drop for Journal {
     fn drop(&mut self) {
         self.queue.close();
         self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }
@@ -139,7 +151,7 @@ impl Pending {
     }
 }
 
-/// Nobody waits for a writer that has ended. Those whose commands it had taken hear that the outcome is unknown.
+/// Nobody waits for threads that have ended. Those whose commands they had taken hear that the outcome is unknown.
 struct Ending {
     queue: Arc<Queue<Waiting>>,
     state: Arc<Mutex<(Applied, Option<Halt>)>>,
@@ -162,52 +174,92 @@ impl Drop for Ending {
     }
 }
 
-struct Loop<F> {
-    writer: Writer,
-    queue: Arc<Queue<Waiting>>,
-    state: Arc<Mutex<(Applied, Option<Halt>)>>,
-    on_commit: F,
-    settings: Settings,
+/// Where the writer stands after a group, and the answers to it.
+struct News {
+    applied: Applied,
+    halted: Option<Halt>,
+    answers: Vec<(SyncSender<Answer>, Answer)>,
 }
 
-impl<F: Fn(&Applied)> Loop<F> {
+/// The writer at work.
+struct Loop {
+    writer: Writer,
+    behind: Arc<Behind<News>>,
+    queue: Arc<Queue<Waiting>>,
+    settings: Settings,
+    _ending: Ending,
+}
+
+impl Loop {
     fn run(mut self) {
         const GROUP: usize = 256;
-        let _ending = Ending { queue: self.queue.clone(), state: self.state.clone() };
         let patience = self.settings.poll_every.unwrap_or(Duration::from_hours(1));
         while let Some(group) = self.queue.take(GROUP, patience) {
-            let before = self.writer.applied().seq;
-            if group.is_empty() {
+            if self.behind.is_broken() {
+                self.writer.halt(Halt::Projection);
+            }
+            let (mut commands, senders): (Vec<Command>, Vec<_>) = group.into_iter().unzip();
+            let answers = if commands.is_empty() {
                 if self.settings.poll_every.is_some()
                     && let Err(error) = self.writer.catch_up()
                 {
                     tracing::warn!(%error, "the journal could not be read on");
                 }
-                self.tell();
+                Vec::new()
             } else {
-                let (mut commands, senders): (Vec<Command>, Vec<_>) = group.into_iter().unzip();
-                let answers = self.writer.commit(&mut commands);
-                // Told first: whoever has a receipt sees the journal stand where it says.
-                self.tell();
-                for (sender, answer) in senders.into_iter().zip(answers) {
-                    // Whoever no longer waits has an "outcome unknown" and will ask again.
-                    let _ = sender.send(answer);
-                }
-            }
-            let applied = self.writer.applied();
-            if applied.seq != before {
-                (self.on_commit)(applied);
-            }
+                self.writer.commit(&mut commands)
+            };
+            self.behind.tell(News {
+                applied: self.writer.applied().clone(),
+                halted: self.writer.halted(),
+                answers: senders.into_iter().zip(answers).collect(),
+            });
         }
     }
+}
 
-    /// Lets others see how far the writer has come.
-    fn tell(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(halt), None) = (self.writer.halted(), state.1) {
-            tracing::error!(?halt, "nothing is written any more");
+/// Answers when the projection has come as far as the answer.
+struct Announcer<F> {
+    ending: Ending,
+    told: u64,
+    on_commit: F,
+}
+
+impl<F: Fn(&Applied)> Announcer<F> {
+    fn run(mut self, follower: Follower<News>) {
+        let state = self.ending.state.clone();
+        follower.run(
+            |news| self.hear(news),
+            |error| {
+                tracing::error!(%error, "the catalogue could not follow");
+                halt(&mut state.lock().unwrap_or_else(PoisonError::into_inner).1, Halt::Projection);
+            },
+        );
+    }
+
+    fn hear(&mut self, news: News) {
+        {
+            // Told first: whoever has a receipt sees the journal stand where it says.
+            let mut state = self.ending.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.0 = news.applied.clone();
+            news.halted.into_iter().for_each(|reason| halt(&mut state.1, reason));
         }
-        *state = (self.writer.applied().clone(), self.writer.halted());
+        for (sender, answer) in news.answers {
+            // Whoever no longer waits has an "outcome unknown" and will ask again.
+            let _ = sender.send(answer);
+        }
+        if news.applied.seq != self.told {
+            self.told = news.applied.seq;
+            (self.on_commit)(&news.applied);
+        }
+    }
+}
+
+/// Lets others see that nothing is written any more; the first reason stays.
+fn halt(halted: &mut Option<Halt>, reason: Halt) {
+    if halted.is_none() {
+        tracing::error!(?reason, "nothing is written any more");
+        *halted = Some(reason);
     }
 }
 

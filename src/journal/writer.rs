@@ -129,6 +129,16 @@ impl Writer {
         self.halted
     }
 
+    /// Goes on with another projection, which stands where this one does or is on its way there.
+    pub(super) fn follow_with(&mut self, projection: Arc<dyn Projection>) {
+        self.parts.projection = projection;
+    }
+
+    /// Writes nothing from now on.
+    pub(super) fn halt(&mut self, reason: Halt) {
+        self.halted.get_or_insert(reason);
+    }
+
     /// Takes in what other writers have committed. Returns the number of commits.
     ///
     /// # Errors
