@@ -159,8 +159,7 @@ impl Indexer {
 
     fn entry(&self, id: DocumentId, row: &DocumentRow) -> Result<DocumentEntry, ProjectError> {
         let received = &row.received;
-        let case_file =
-            received.case_file.map(|case_file| self.catalogue.case_file(case_file)).transpose()?;
+        let case_file = row.case_file.map(|case_file| self.catalogue.case_file(case_file)).transpose()?;
         let case_file = case_file.flatten();
         let unit = case_file.as_ref().map(|row| row.data.unit).or(received.unit);
         let unit = unit.map(|unit| self.catalogue.unit(unit)).transpose()?.flatten();
@@ -168,7 +167,7 @@ impl Indexer {
         let protection = case_file.as_ref().map_or("inbox", |row| row.data.protection.word());
         let mut entry = DocumentEntry {
             document_id: id.uuid(),
-            case_file_id: received.case_file.map(crate::domain::CaseFileId::uuid),
+            case_file_id: row.case_file.map(crate::domain::CaseFileId::uuid),
             label: format!("{}/{protection}", unit.as_deref().unwrap_or("-")),
             title: Some(received.title.clone()),
             source_name: row.versions.last().map_or_else(String::new, |version| version.source_name.clone()),

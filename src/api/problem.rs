@@ -50,12 +50,13 @@ pub struct FieldProblem {
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// Kinds of the façade and what they are over HTTP: status, word in `type`, title.
-const KINDS: [(Kind, StatusCode, &str, &str); 11] = [
+const KINDS: [(Kind, StatusCode, &str, &str); 12] = [
     (Kind::Invalid, StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Die Eingabe ist nicht zulässig"),
     (Kind::Unauthenticated, StatusCode::UNAUTHORIZED, "unauthenticated", "Anmeldung erforderlich"),
     (Kind::Forbidden, StatusCode::FORBIDDEN, "forbidden", "Nicht erlaubt"),
     (Kind::Missing, StatusCode::NOT_FOUND, "missing", "Nicht gefunden"),
     (Kind::Conflict, StatusCode::CONFLICT, "conflict", "Widerspruch zum Bestand"),
+    (Kind::Changed, StatusCode::PRECONDITION_FAILED, "changed", "Inzwischen geändert"),
     (Kind::TooLarge, StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Zu groß"),
     (Kind::Doubt, StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "Ausgang unbekannt"),
     (Kind::Unavailable, StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Gerade nicht möglich"),
@@ -218,6 +219,7 @@ mod tests {
             (Kind::Forbidden, 403),
             (Kind::Missing, 404),
             (Kind::Conflict, 409),
+            (Kind::Changed, 412),
             (Kind::TooLarge, 413),
             (Kind::Doubt, 503),
             (Kind::Unavailable, 503),

@@ -22,6 +22,8 @@ pub enum Kind {
     Missing,
     /// It contradicts what is recorded.
     Conflict,
+    /// It is no longer what the caller saw.
+    Changed,
     /// Too large.
     TooLarge,
     /// Whether it was recorded is unknown.
@@ -176,7 +178,9 @@ impl From<ProjectError> for Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         let kind = match refusal {
-            Refusal::Closed(_) | Refusal::PaperOnly(_) | Refusal::BatchClosed => Kind::Conflict,
+            Refusal::Closed(_) | Refusal::Kept(_) | Refusal::PaperOnly(_) | Refusal::BatchClosed => {
+                Kind::Conflict
+            }
             _ => Kind::Invalid,
         };
         Self::from_cause(kind, refusal)
@@ -192,8 +196,9 @@ impl From<IntakeError> for Error {
             IntakeError::Catalogue(error) => error.into(),
             IntakeError::Projection(error) => error.into(),
             IntakeError::Journal(error) => error.into(),
-            IntakeError::NoCaseFile(_) => Self::from_cause(Kind::Missing, error),
-            IntakeError::KeyReused => Self::from_cause(Kind::Conflict, error),
+            IntakeError::NoCaseFile(_) | IntakeError::NoDocument(_) => Self::from_cause(Kind::Missing, error),
+            IntakeError::Changed => Self::from_cause(Kind::Changed, error),
+            IntakeError::KeyReused | IntakeError::Overtaken(_) => Self::from_cause(Kind::Conflict, error),
             IntakeError::Body(_) => Self::from_cause(Kind::Invalid, error),
         }
     }

@@ -1,6 +1,7 @@
 //! The façade: every use case, permissions checked here. Everything below is synchronous.
 
 mod check;
+mod document;
 mod erase;
 mod error;
 mod filing;

@@ -12,6 +12,8 @@ pub enum Permission {
     Ingest,
     /// Read records and search them.
     Read,
+    /// File documents: out of the inbox, and out of one case file into another.
+    File,
     /// Change the frame: units, file plan, case files.
     Manage,
     /// Check integrity.
@@ -45,6 +47,7 @@ impl Permit {
         let gives = |role: &Role| match permission {
             Permission::Ingest => matches!(role, Role::Scanner | Role::Clerk),
             Permission::Read => matches!(role, Role::Clerk | Role::Records | Role::Auditor),
+            Permission::File => matches!(role, Role::Clerk | Role::Records),
             Permission::Manage => *role == Role::Records,
             Permission::Verify => *role == Role::Auditor,
         };

@@ -29,11 +29,9 @@ pub struct DocumentState {
 }
 
 impl DocumentState {
-    /// What is odd about the current version and about reading it.
+    /// What is odd about the document where it lies, about its current version and about reading it.
     pub fn findings(&self) -> Vec<Finding> {
-        let version = self.row.versions.last().map(|version| version.findings.clone());
-        let read = self.row.reading.as_ref().map(|reading| reading.data.findings.clone());
-        version.into_iter().chain(read).flatten().collect()
+        self.row.state(self.id).findings().cloned().collect()
     }
 
     /// Number of pages, once it has been read.
@@ -128,8 +126,8 @@ pub struct Health {
 }
 
 impl Archive {
-    fn state(&self, id: DocumentId, row: DocumentRow) -> Result<DocumentState, Error> {
-        let case_file = row.received.case_file.map(|id| self.catalogue.case_file(id)).transpose()?.flatten();
+    pub(super) fn state(&self, id: DocumentId, row: DocumentRow) -> Result<DocumentState, Error> {
+        let case_file = row.case_file.map(|id| self.catalogue.case_file(id)).transpose()?.flatten();
         let is_read = row.lane().is_none_or(|lane| lane == 2);
         let searchable = is_read && self.indexer.index.position() >= row.origin.seq;
         Ok(DocumentState { id, row, file_reference: case_file.map(|row| row.data.reference), searchable })
@@ -313,19 +311,24 @@ impl Archive {
         limit: usize,
     ) -> Result<SearchPage, Error> {
         permit.require(Permission::Read)?;
+        let wanted = filter.case_file_id;
         let query = Query { filter, limit, offset, ..Query::new(text, Visible::All) };
         let results = self.indexer.index.search(&query)?;
         let mut page = SearchPage { total: results.total as u64, hits: Vec::new(), notes: results.notes };
         for hit in results.hits {
             let document = DocumentId::from_uuid(hit.document_id);
-            if self.catalogue.document(document)?.is_none() {
+            // What was filed a moment ago still stands in the index where it lay before.
+            let Some(row) = self.catalogue.document(document)?.filter(|row| {
+                wanted.is_none_or(|wanted| row.case_file.map(CaseFileId::uuid) == Some(wanted))
+            }) else {
                 page.total = page.total.saturating_sub(1);
                 continue;
-            }
+            };
+            let case_file = row.case_file.map(|id| self.catalogue.case_file(id)).transpose()?.flatten();
             page.hits.push(SearchHit {
                 document,
-                case_file: hit.case_file_id.map(CaseFileId::from_uuid),
-                file_reference: hit.file_reference,
+                case_file: row.case_file,
+                file_reference: case_file.map(|row| row.data.reference),
                 title: hit.title.unwrap_or_default(),
                 source_name: hit.source_name,
                 page: hit.page,

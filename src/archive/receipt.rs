@@ -1,9 +1,7 @@
 //! Receipts (Quittungen): proof that bytes were accepted, for whoever kept their digest.
 
 use super::{Archive, Error, Permission, Permit};
-use crate::domain::event::Event;
 use crate::domain::{Digest, DocumentId, object};
-use crate::journal::payload;
 use jiff::Timestamp;
 
 /// Quittung: where in the journal the acceptance of these bytes stands.
@@ -45,15 +43,10 @@ impl Archive {
     pub fn receipts(&self, permit: &Permit, id: DocumentId) -> Result<Vec<ReceiptView>, Error> {
         permit.require(Permission::Read).or_else(|_| permit.require(Permission::Ingest))?;
         let row = self.catalogue.document(id)?.ok_or_else(|| Error::missing("Das Dokument"))?;
-        let leaves = self.catalogue.leaves_of(id.into())?;
         let mut receipts = Vec::new();
         for version in &row.versions {
-            let found = if version.number == 1 {
-                leaves.first().copied()
-            } else {
-                self.leaf_of_version(&leaves, version.number)?
-            };
-            let Some((position, payload)) = found else { continue };
+            let position = version.position;
+            let Some((_, payload)) = self.catalogue.leaf(position)? else { continue };
             receipts.push(ReceiptView {
                 document: id,
                 version: version.number,
@@ -80,20 +73,5 @@ impl Archive {
         found.sort_by_key(|receipt| receipt.position);
         found.dedup();
         Ok(found)
-    }
-
-    fn leaf_of_version(&self, leaves: &[(u64, Digest)], number: u32) -> Result<Option<(u64, Digest)>, Error> {
-        for (position, sha256) in leaves {
-            let bytes = self.store.read(&self.layout.payload(sha256))?;
-            // A payload that is not readable is `verify`'s business; another leaf may still be the one.
-            let events = payload::read(&bytes).unwrap_or_default();
-            if events
-                .iter()
-                .any(|recorded| matches!(&recorded.event, Event::VersionAdded(data) if data.number == number))
-            {
-                return Ok(Some((*position, *sha256)));
-            }
-        }
-        Ok(None)
     }
 }

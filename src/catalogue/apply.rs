@@ -7,16 +7,17 @@ use super::rows::{
     TenantRow, UnitRow,
 };
 use super::{CatalogueError, Summary};
+use crate::domain::batch::PagesRead;
 use crate::domain::case_file::CaseFile;
 use crate::domain::codes::LineStatus;
 use crate::domain::document::Document;
 use crate::domain::event::{Event, Recorded};
-use crate::domain::guard::CounterKey;
+use crate::domain::guard::{CounterKey, UniqueKey};
 use crate::domain::{
     AccountId, BatchId, CaseFileId, DocumentId, EntityId, EntityKind, PlanUnitId, TenantId, UnitId,
 };
 use crate::journal::{CommitRecord, LeafRecord, Life};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Index entries of a row: what must stand in the lists.
 type Entries = Vec<(Vec<u8>, Vec<u8>)>;
@@ -48,8 +49,7 @@ fn guards(changes: &mut Changes<'_>, recorded: &Recorded) -> Result<(), Catalogu
     let entity = recorded.entity;
     let effects = recorded.event.effects(&recorded.objects);
     for key in effects.releases {
-        changes.remove(keys::owner(&key));
-        changes.remove(keys::claims_of(entity, key.as_str()));
+        release(changes, entity, &key)?;
     }
     for key in effects.claims {
         changes.put(keys::owner(&key), keys::entity_bytes(entity).to_vec());
@@ -65,6 +65,17 @@ fn guards(changes: &mut Changes<'_>, recorded: &Recorded) -> Result<(), Catalogu
     life.version += 1;
     life.epoch += u64::from(effects.moves_life_cycle);
     changes.put(key, life_bytes(life));
+    Ok(())
+}
+
+/// Gives a key back, if it still is the entity's. Of an entity that is being erased only some payloads may be left: what
+/// it had given back long ago may have gone to someone else since.
+fn release(changes: &mut Changes<'_>, entity: EntityId, key: &UniqueKey) -> Result<(), CatalogueError> {
+    let owner = keys::owner(key);
+    if changes.get(&owner)?.is_some_and(|found| found == keys::entity_bytes(entity)) {
+        changes.remove(owner);
+    }
+    changes.remove(keys::claims_of(entity, key.as_str()));
     Ok(())
 }
 
@@ -110,8 +121,16 @@ fn event(
         }
         Event::BatchOpened(data) => {
             changes.put(keys::batch_by_position(leaf.position), id.as_bytes().to_vec());
-            let row =
-                BatchRow { origin, data: data.clone(), closed: None, received: 0, duplicate: 0, rejected: 0 };
+            let row = BatchRow {
+                origin,
+                data: data.clone(),
+                closed: None,
+                received: 0,
+                duplicate: 0,
+                rejected: 0,
+                pages: 0,
+                unread: 0,
+            };
             changes.put_row(keys::batch(BatchId::from_uuid(id)), &row)?;
         }
         Event::FilesRejected(data) => {
@@ -137,6 +156,7 @@ fn event(
         Event::DocumentReceived(_)
         | Event::DuplicateArrived(_)
         | Event::VersionAdded(_)
+        | Event::DocumentFiled(_)
         | Event::DocumentDigitised(_) => document(changes, DocumentId::from_uuid(id), origin, recorded)?,
         Event::ErasurePermitted(data) => {
             for entity in &data.entities {
@@ -190,7 +210,7 @@ fn document_entries(id: DocumentId, row: &DocumentRow) -> Entries {
     let bytes = id.uuid().as_bytes().to_vec();
     let position = row.origin.position;
     let mut entries: Entries = vec![
-        (keys::document_by_case_file(row.received.case_file, position), bytes.clone()),
+        (keys::document_by_case_file(row.case_file, position), bytes.clone()),
         (keys::document_by_position(position), bytes.clone()),
     ];
     for version in &row.versions {
@@ -211,7 +231,7 @@ fn document(
     let row = match (&old, &recorded.event) {
         (None, Event::DocumentReceived(data)) => {
             let Some(state) = Document::received(id, data.clone(), objects, at) else { return Ok(()) };
-            let row = DocumentRow::new(&state, origin, Vec::new());
+            let row = DocumentRow::new(&state, origin, None, origin.position);
             if let (Some(batch), Some(path)) = (data.batch, &data.source_path) {
                 put_line(changes, batch, &line(path, LineStatus::Received, id))?;
             }
@@ -228,7 +248,7 @@ fn document(
         (Some(old), event) => {
             let mut state = old.state(id);
             state.apply(event, objects, at);
-            DocumentRow::new(&state, Origin { seq: origin.seq, ..old.origin }, old.again.clone())
+            DocumentRow::new(&state, Origin { seq: origin.seq, ..old.origin }, Some(old), origin.position)
         }
         (None, _) => return Ok(()),
     };
@@ -243,7 +263,31 @@ fn document(
             summary.pages = summary.pages + pages(&row) - old_pages;
         })?;
     }
+    let shares = old.as_ref().map(DocumentRow::shares).unwrap_or_default();
+    change_shares(changes, &shares, &row.shares())?;
     changes.put_row(keys::document(id), &row)
+}
+
+/// Replaces what a document added to the pages of its batches by what it adds now.
+fn change_shares(
+    changes: &mut Changes<'_>,
+    old: &BTreeMap<BatchId, PagesRead>,
+    new: &BTreeMap<BatchId, PagesRead>,
+) -> Result<(), CatalogueError> {
+    let batches: BTreeSet<BatchId> = old.keys().chain(new.keys()).copied().collect();
+    for batch in batches {
+        let of = |shares: &BTreeMap<BatchId, PagesRead>| shares.get(&batch).copied().unwrap_or_default();
+        let (old, new) = (of(old), of(new));
+        if old == new {
+            continue;
+        }
+        let key = keys::batch(batch);
+        let Some(mut row) = changes.row::<BatchRow>(&key)? else { continue };
+        row.pages = (row.pages + new.pages).saturating_sub(old.pages);
+        row.unread = (row.unread + new.unread).saturating_sub(old.unread);
+        changes.put_row(key, &row)?;
+    }
+    Ok(())
 }
 
 fn line(path: &str, status: LineStatus, document: DocumentId) -> LineRow {
@@ -311,8 +355,7 @@ fn erase(changes: &mut Changes<'_>, entity: EntityId) -> Result<(), CatalogueErr
     let claims = keys::claims_of(entity, "");
     for key in changes.keys(&claims)? {
         let text = String::from_utf8_lossy(&key[claims.len()..]).into_owned();
-        changes.remove(keys::owner(&crate::domain::guard::UniqueKey::from_stored(&text)));
-        changes.remove(key);
+        release(changes, entity, &UniqueKey::from_stored(&text))?;
     }
     for key in changes.keys(&keys::leaves_of(entity))? {
         if let Some(position) = keys::tail_number(&key) {
@@ -331,6 +374,7 @@ fn erase_document(changes: &mut Changes<'_>, id: DocumentId) -> Result<(), Catal
     for place in arrived.iter().chain(&row.again) {
         change_path(changes, place.batch, &place.path, |path| path.forget(id))?;
     }
+    change_shares(changes, &row.shares(), &BTreeMap::new())?;
     changes.index(&document_entries(id, &row), Vec::new());
     changes.remove(keys::document(id));
     let bytes: u64 = row.versions.iter().map(|version| version.original.size).sum();

@@ -28,7 +28,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Version of the tables. Another number on disk means: throw away and replay.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// Why the catalogue does not answer. Every case is healed by deleting its directory.
 #[derive(Debug, thiserror::Error)]

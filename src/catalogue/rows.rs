@@ -1,7 +1,7 @@
 //! What the catalogue keeps of each entity. These rows can be thrown away at any time; changing them needs a new
 //! [`SCHEMA`](super::SCHEMA) number and nothing else.
 
-use crate::domain::batch::{Batch, Counts};
+use crate::domain::batch::{Batch, Counts, PagesRead};
 use crate::domain::case_file::CaseFile;
 use crate::domain::codes::{LineStatus, Rejection};
 use crate::domain::document::{Document, Reading, Version};
@@ -13,6 +13,7 @@ use crate::domain::finding::Finding;
 use crate::domain::{BatchId, CaseFileId, DocumentId, ObjectRef, TenantId};
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where an entity's row came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +89,8 @@ pub struct VersionRow {
     pub findings: Vec<Finding>,
     /// When it was accepted.
     pub accepted_at: Timestamp,
+    /// Position of the leaf that says so.
+    pub position: u64,
 }
 
 /// What reading a document gave.
@@ -117,25 +120,35 @@ pub struct DocumentRow {
     pub origin: Origin,
     /// What it arrived with.
     pub received: DocumentReceived,
+    /// Where it lies now; none means the inbox.
+    pub case_file: Option<CaseFileId>,
     /// Oldest first.
     pub versions: Vec<VersionRow>,
     /// What reading it gave.
     pub reading: Option<ReadingRow>,
+    /// Pages of the version that arrived, once it has been read; if a newer one came first, of that.
+    pub arrived_pages: Option<u32>,
     /// Batches in which its bytes arrived again.
     pub again: Vec<ArrivalRow>,
 }
 
 impl DocumentRow {
-    /// A row for this state.
-    pub(super) fn new(state: &Document, origin: Origin, again: Vec<ArrivalRow>) -> Self {
-        let version = |version: &Version| VersionRow {
+    /// A row for this state. `old` is the row before the event whose leaf stands at `position`.
+    pub(super) fn new(state: &Document, origin: Origin, old: Option<&Self>, position: u64) -> Self {
+        let known = old.map_or(&[][..], |old| &old.versions);
+        let version = |(at, version): (usize, &Version)| VersionRow {
             number: version.number,
             source_name: version.source_name.clone(),
             media_type: version.media_type.clone(),
             original: version.original.clone(),
             findings: version.findings.clone(),
             accepted_at: version.accepted_at,
+            position: known.get(at).map_or(position, |known| known.position),
         };
+        let pages = |reading: &Reading| (reading.data.of_version == 1).then_some(reading.data.pages);
+        let read_pages = state.reading.as_ref().map(|reading| reading.data.pages);
+        let arrived_pages = state.reading.as_ref().and_then(pages);
+        let arrived_pages = arrived_pages.or(old.and_then(|old| old.arrived_pages)).or(read_pages);
         let reading = |reading: &Reading| ReadingRow {
             data: reading.data.clone(),
             renditions: reading.renditions.clone(),
@@ -144,9 +157,11 @@ impl DocumentRow {
         Self {
             origin,
             received: state.received.clone(),
-            versions: state.versions.iter().map(version).collect(),
+            case_file: state.case_file,
+            versions: state.versions.iter().enumerate().map(version).collect(),
             reading: state.reading.as_ref().map(reading),
-            again,
+            arrived_pages,
+            again: old.map(|old| old.again.clone()).unwrap_or_default(),
         }
     }
 
@@ -168,6 +183,7 @@ impl DocumentRow {
         Document {
             id,
             received: self.received.clone(),
+            case_file: self.case_file,
             accepted_at: self.origin.since,
             versions: self.versions.iter().map(version).collect(),
             reading: self.reading.as_ref().map(reading),
@@ -182,8 +198,31 @@ impl DocumentRow {
             Some(reading) if reading.data.of_version == current => {
                 (reading.data.ocr_pending > 0).then_some(2)
             }
-            _ => Some(u8::from(self.received.batch.is_some())),
+            // A further version is a single arrival, whatever the document once came with.
+            _ => Some(u8::from(self.received.batch.is_some() && current <= 1)),
         }
+    }
+
+    /// Places in batches where its bytes arrived, each once.
+    pub(super) fn arrivals(&self) -> BTreeSet<(BatchId, &str)> {
+        let first = self.received.batch.map(|batch| {
+            let path = self.received.source_path.as_deref();
+            (batch, path.unwrap_or_default())
+        });
+        first.into_iter().chain(self.again.iter().map(|place| (place.batch, place.path.as_str()))).collect()
+    }
+
+    /// What it adds to the pages of the batches it came with.
+    pub(super) fn shares(&self) -> BTreeMap<BatchId, PagesRead> {
+        let mut shares = BTreeMap::<_, PagesRead>::new();
+        for (batch, _) in self.arrivals() {
+            let share = shares.entry(batch).or_default();
+            match self.arrived_pages {
+                Some(pages) => share.pages += u64::from(pages),
+                None => share.unread += 1,
+            }
+        }
+        shares
     }
 }
 
@@ -202,12 +241,21 @@ pub struct BatchRow {
     pub duplicate: u64,
     /// Lines by status, as they are now.
     pub rejected: u64,
+    /// Pages of its documents, as far as they are known.
+    pub pages: u64,
+    /// Its documents that have not been read yet.
+    pub unread: u64,
 }
 
 impl BatchRow {
     /// The batch as the rules see it.
     pub fn state(&self, id: BatchId) -> Batch {
         Batch { id, data: self.data.clone(), closed: self.closed.clone() }
+    }
+
+    /// How far its documents have been read.
+    pub fn pages_read(&self) -> PagesRead {
+        PagesRead { pages: self.pages, unread: self.unread }
     }
 
     /// The lines by status, as they are now.

@@ -76,9 +76,12 @@ impl Failure {
 fn exit(kind: Kind) -> Exit {
     match kind {
         Kind::Invalid => Exit::Usage,
-        Kind::Unauthenticated | Kind::Forbidden | Kind::Missing | Kind::Conflict | Kind::TooLarge => {
-            Exit::Refused
-        }
+        Kind::Unauthenticated
+        | Kind::Forbidden
+        | Kind::Missing
+        | Kind::Conflict
+        | Kind::Changed
+        | Kind::TooLarge => Exit::Refused,
         Kind::Damaged => Exit::Findings,
         Kind::Doubt | Kind::Unavailable | Kind::ReadOnly | Kind::Internal => Exit::Unavailable,
     }

@@ -127,6 +127,11 @@ impl Digitising {
         self.queue().again(document);
     }
 
+    /// Has a document read before everything else, if it has not been read yet. Forgotten at shutdown.
+    pub(crate) fn first(&self, document: DocumentId) {
+        self.queue().first(document);
+    }
+
     fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

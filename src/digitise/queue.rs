@@ -16,12 +16,25 @@ pub(super) struct Claim {
     pub(super) on_demand: bool,
 }
 
+/// How a document came to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Someone waits for it.
+    First,
+    /// Someone asked for it once more.
+    Again,
+    /// Its turn came.
+    Lane,
+}
+
 /// What is being read and what rests.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    claimed: BTreeMap<DocumentId, bool>,
+    claimed: BTreeMap<DocumentId, Way>,
     resting: BTreeMap<DocumentId, (Instant, u32)>,
     wanted: VecDeque<DocumentId>,
+    /// Those that someone waits for, in the order of asking. One that is read meanwhile is found to be so.
+    first: VecDeque<DocumentId>,
 }
 
 impl Queue {
@@ -32,6 +45,11 @@ impl Queue {
         }
     }
 
+    /// Puts a document in front of everything.
+    pub(super) fn first(&mut self, document: DocumentId) {
+        self.first.push_back(document);
+    }
+
     /// Claims the next document. `waiting` lists a lane after a position, in pieces.
     pub(super) fn claim<E>(
         &mut self,
@@ -39,6 +57,11 @@ impl Queue {
         mut waiting: impl FnMut(u8, Option<u64>) -> Result<Vec<(u64, DocumentId)>, E>,
     ) -> Result<Option<Claim>, E> {
         let now = Instant::now();
+        if let Some(at) = self.first.iter().position(|document| self.is_free(*document, now))
+            && let Some(document) = self.first.remove(at)
+        {
+            return Ok(Some(self.take(document, Way::First)));
+        }
         for lane in lanes {
             let mut after = None;
             loop {
@@ -47,7 +70,7 @@ impl Queue {
                 if let Some((_, document)) =
                     piece.into_iter().find(|(_, document)| self.is_free(*document, now))
                 {
-                    return Ok(Some(self.take(document, false)));
+                    return Ok(Some(self.take(document, Way::Lane)));
                 }
                 after = Some(last);
             }
@@ -56,7 +79,7 @@ impl Queue {
                 && let Some(at) = self.wanted.iter().position(|document| self.is_free(*document, now))
                 && let Some(document) = self.wanted.remove(at)
             {
-                return Ok(Some(self.take(document, true)));
+                return Ok(Some(self.take(document, Way::Again)));
             }
         }
         Ok(None)
@@ -67,20 +90,22 @@ impl Queue {
             && self.resting.get(&document).is_none_or(|(until, _)| *until <= now)
     }
 
-    fn take(&mut self, document: DocumentId, on_demand: bool) -> Claim {
-        self.claimed.insert(document, on_demand);
-        Claim { document, on_demand }
+    fn take(&mut self, document: DocumentId, way: Way) -> Claim {
+        self.claimed.insert(document, way);
+        Claim { document, on_demand: way == Way::Again }
     }
 
     /// Gives a document back; one that is to be tried later rests, the longer the more often it failed.
     pub(super) fn release(&mut self, document: DocumentId, later: bool) {
-        let on_demand = self.claimed.remove(&document).unwrap_or(false);
+        let way = self.claimed.remove(&document);
         if !later {
             self.resting.remove(&document);
             return;
         }
-        if on_demand {
-            self.again(document);
+        match way {
+            Some(Way::Again) => self.again(document),
+            Some(Way::First) => self.first(document),
+            Some(Way::Lane) | None => {}
         }
         let failures = self.resting.get(&document).map_or(0, |(_, failures)| *failures) + 1;
         let rest = REST.0.saturating_mul(1 << failures.min(10)).min(REST.1) / 2;
@@ -143,6 +168,19 @@ mod tests {
         assert_eq!(claim(&mut queue, &lanes), None);
         let rest = queue.rest().unwrap();
         assert!(rest > Duration::ZERO && rest <= REST.1);
+    }
+
+    #[test]
+    fn what_someone_waits_for_goes_before_everything_and_rests_when_it_fails() {
+        let mut queue = Queue::default();
+        let lanes: [&[u64]; 3] = [&[5], &[1, 2, 3], &[]];
+        assert_eq!(claim(&mut queue, &lanes), Some(document(5)));
+        queue.first(document(3));
+        queue.first(document(2));
+        assert_eq!(claim(&mut queue, &lanes), Some(document(3)));
+        queue.release(document(3), true);
+        assert_eq!([claim(&mut queue, &lanes), claim(&mut queue, &lanes)], [2, 1].map(|n| Some(document(n))));
+        assert_eq!(claim(&mut queue, &lanes), None, "3 rests");
     }
 
     #[test]

@@ -53,6 +53,43 @@ impl Counts {
     }
 }
 
+/// How far a batch's documents have been read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PagesRead {
+    /// Pages of those that have been read.
+    pub pages: u64,
+    /// Documents that have not been read yet.
+    pub unread: u64,
+}
+
+/// Seitenabgleich: whether what was counted when the paper was prepared is what was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageCheck {
+    /// Nothing was counted.
+    NotCounted,
+    /// Files are still arriving or being read.
+    Pending,
+    /// Records of the batch have been erased since: it can no longer be said.
+    Erased,
+    /// As many pages as counted; of sheets one or two pages each.
+    Equal,
+    /// Not as many.
+    Differs,
+}
+
+impl PageCheck {
+    /// The word that scripts read.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::NotCounted => "not-counted",
+            Self::Pending => "pending",
+            Self::Erased => "erased",
+            Self::Equal => "equal",
+            Self::Differs => "differs",
+        }
+    }
+}
+
 /// Whether a batch may be trusted to be complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Balance {
@@ -125,6 +162,46 @@ impl Batch {
         Ok(NewEvent::new(self.id, Event::BatchClosed(BatchClosed { seen, received, duplicate, rejected })))
     }
 
+    /// Compares the pages read with those that were counted. Says nothing before everything has been read.
+    pub fn page_check(&self, counts: Counts, read: PagesRead) -> PageCheck {
+        let (pages, sheets) = (self.data.pages_expected, self.data.sheets_expected);
+        if pages.is_none() && sheets.is_none() {
+            return PageCheck::NotCounted;
+        }
+        let Some(closed) = self.closed.as_ref().filter(|_| read.unread == 0) else {
+            return PageCheck::Pending;
+        };
+        let BatchClosed { received, duplicate, rejected, .. } = *closed;
+        if counts.total() < received + duplicate + rejected {
+            return PageCheck::Erased;
+        }
+        let fits = pages.is_none_or(|pages| u64::from(pages) == read.pages)
+            && sheets.is_none_or(|sheets| {
+                let sheets = u64::from(sheets);
+                (sheets..=2 * sheets).contains(&read.pages)
+            });
+        if fits { PageCheck::Equal } else { PageCheck::Differs }
+    }
+
+    /// The comparison in German, for people; `None` if nothing was counted.
+    pub fn page_sentence(&self, counts: Counts, read: PagesRead) -> Option<String> {
+        let number =
+            |count: u64, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+        let sheets = self.data.sheets_expected.map(|count| number(count.into(), "Blatt", "Blätter"));
+        let pages = self.data.pages_expected.map(|count| number(count.into(), "Seite", "Seiten"));
+        let counted = sheets.into_iter().chain(pages).collect::<Vec<_>>().join(" und ");
+        let pages = number(read.pages, "Seite", "Seiten");
+        match self.page_check(counts, read) {
+            PageCheck::NotCounted => None,
+            PageCheck::Pending => Some(format!("gezählt {counted}, noch nicht alles gelesen")),
+            PageCheck::Erased => Some(format!(
+                "gezählt {counted}; seither wurde gelöscht, ein Vergleich ist nicht mehr möglich"
+            )),
+            PageCheck::Equal => Some(format!("gezählt {counted}, gelesen {pages}: stimmt überein")),
+            PageCheck::Differs => Some(format!("gezählt {counted}, gelesen {pages}: BITTE PRÜFEN")),
+        }
+    }
+
     /// Whether files seen = received + duplicate + rejected. What was counted at the end stays true when records
     /// of the batch are erased later, so the recorded counts decide.
     pub fn balance(&self) -> Balance {
@@ -168,5 +245,42 @@ mod tests {
             assert_eq!(batch.balance(), balance);
             assert_eq!(batch.close(seen, counts), Err(Refusal::BatchClosed));
         }
+    }
+
+    #[test]
+    fn counted_pages_are_compared_only_when_everything_has_been_read() {
+        let counts = Counts { received: 2, ..Counts::default() };
+        let check = |sheets, pages, read: (u64, u64)| {
+            let mut batch = batch();
+            (batch.data.sheets_expected, batch.data.pages_expected) = (sheets, pages);
+            let read = PagesRead { pages: read.0, unread: read.1 };
+            let open = batch.page_check(counts, read);
+            assert!(matches!(open, PageCheck::Pending | PageCheck::NotCounted), "{open:?}");
+            batch.apply(&batch.close(2, counts).unwrap().event);
+            (batch.page_check(counts, read), batch.page_sentence(counts, read))
+        };
+        let said = |text: &str| Some(text.to_owned());
+        assert_eq!(check(None, None, (118, 0)), (PageCheck::NotCounted, None));
+        assert_eq!(check(None, Some(120), (60, 1)).0, PageCheck::Pending);
+        let equal = said("gezählt 120 Seiten, gelesen 120 Seiten: stimmt überein");
+        assert_eq!(check(None, Some(120), (120, 0)), (PageCheck::Equal, equal));
+        let differs = said("gezählt 120 Seiten, gelesen 118 Seiten: BITTE PRÜFEN");
+        assert_eq!(check(None, Some(120), (118, 0)), (PageCheck::Differs, differs));
+        for (pages, verdict) in [(59, false), (60, true), (97, true), (120, true), (121, false)] {
+            let verdict = if verdict { PageCheck::Equal } else { PageCheck::Differs };
+            assert_eq!(check(Some(60), None, (pages, 0)).0, verdict, "{pages}");
+        }
+        let both = said("gezählt 1 Blatt und 2 Seiten, gelesen 1 Seite: BITTE PRÜFEN");
+        assert_eq!(check(Some(1), Some(2), (1, 0)), (PageCheck::Differs, both));
+    }
+
+    #[test]
+    fn a_batch_with_erased_records_is_not_compared() {
+        let counts = Counts { received: 2, ..Counts::default() };
+        let mut batch = batch();
+        batch.data.pages_expected = Some(3);
+        batch.apply(&batch.close(2, counts).unwrap().event);
+        let left = Counts { received: 1, ..Counts::default() };
+        assert_eq!(batch.page_check(left, PagesRead { pages: 1, unread: 0 }), PageCheck::Erased);
     }
 }

@@ -56,6 +56,9 @@ pub enum Refusal {
     /// The case file takes no documents any more.
     #[error("Die Akte {0} ist geschlossen (z.d.A.) und nimmt keine Dokumente mehr auf.")]
     Closed(CaseFileId),
+    /// The case file is closed: what lies in it stays in it.
+    #[error("Die Akte {0} ist geschlossen (z.d.A.); was darin liegt, bleibt darin.")]
+    Kept(CaseFileId),
     /// The case file takes only paper.
     #[error("Die Akte {0} wird nur auf Papier geführt und nimmt keine Dateien auf.")]
     PaperOnly(CaseFileId),

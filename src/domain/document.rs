@@ -3,11 +3,13 @@
 use super::case_file::CaseFile;
 use super::codes::{Classification, Direction, Origin, Rejection};
 use super::decision::{NewEvent, Refusal};
-use super::event::{DocumentDigitised, DocumentReceived, DuplicateArrived, Event, VersionAdded};
-use super::finding::Finding;
+use super::event::{
+    DocumentDigitised, DocumentFiled, DocumentReceived, DuplicateArrived, Event, VersionAdded,
+};
+use super::finding::{Finding, FindingCode};
 use super::object::ObjectRef;
 use super::text::Line;
-use super::{BatchId, DocumentId, UnitId};
+use super::{BatchId, CaseFileId, DocumentId, UnitId};
 use jiff::{Timestamp, civil::Date};
 
 /// Dokument: the smallest unit that is filed, with all its versions.
@@ -17,6 +19,8 @@ pub struct Document {
     pub id: DocumentId,
     /// What it arrived with.
     pub received: DocumentReceived,
+    /// Where it lies now; none means the inbox.
+    pub case_file: Option<CaseFileId>,
     /// When it was accepted.
     pub accepted_at: Timestamp,
     /// Versionen, oldest first; the first is what arrived.
@@ -173,7 +177,8 @@ impl Document {
             findings: data.findings.clone(),
             accepted_at: at,
         };
-        Some(Self { id, received: data, accepted_at: at, versions: vec![first], reading: None })
+        let case_file = data.case_file;
+        Some(Self { id, received: data, case_file, accepted_at: at, versions: vec![first], reading: None })
     }
 
     /// The state after a further event; events of other entities change nothing.
@@ -191,6 +196,7 @@ impl Document {
                     });
                 }
             }
+            Event::DocumentFiled(data) => self.case_file = Some(data.case_file),
             Event::DocumentDigitised(data) if self.next_generation() <= data.generation => {
                 self.reading =
                     Some(Reading { data: data.clone(), renditions: objects.to_vec(), recorded_at: at });
@@ -199,15 +205,25 @@ impl Document {
         }
     }
 
+    /// The version that arrived.
+    pub fn first(&self) -> &Version {
+        self.versions.first().expect("a document begins with a version")
+    }
+
     /// The version that counts.
     pub fn current(&self) -> &Version {
         self.versions.last().expect("a document begins with a version")
     }
 
-    /// What is odd about the current version and about reading it.
+    /// What is odd about the document where it lies, about its current version and about reading it. That it could
+    /// not be filed is a matter of its place, whatever its version, and is settled once it is filed.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        let is_unfiled = |finding: &&Finding| finding.code == FindingCode::Unfiled;
+        let in_inbox = self.case_file.is_none();
+        let place = self.received.findings.iter().filter(move |finding| in_inbox && is_unfiled(finding));
+        let version = self.current().findings.iter().filter(move |finding| !is_unfiled(finding));
         let read = self.reading.iter().flat_map(|reading| &reading.data.findings);
-        self.current().findings.iter().chain(read)
+        place.chain(version).chain(read)
     }
 
     /// The number that the next reading gets.
@@ -231,18 +247,35 @@ impl Document {
         NewEvent::new(self.id, Event::DuplicateArrived(data))
     }
 
-    /// The event of a further version.
+    /// Whether the document may lie in another case file: `from` is the case file it lies in, `to` where it is to lie.
+    /// A file that came closed gives and takes like an open one: its paper is being scanned.
     ///
     /// # Errors
-    /// 0 bytes are not a version.
+    /// [`Refusal::Kept`] when a closed file would have to give it away, else as [`CaseFile::takes_documents`].
+    pub fn file(&self, from: Option<&CaseFile>, to: &CaseFile) -> Result<NewEvent, Refusal> {
+        if let Some(from) = from.filter(|from| from.closed_here_on.is_some()) {
+            return Err(Refusal::Kept(from.id));
+        }
+        to.takes_documents()?;
+        let sha256 = self.first().original.sha256;
+        let data = DocumentFiled { case_file: to.id, from: self.case_file, sha256 };
+        Ok(NewEvent::new(self.id, Event::DocumentFiled(data)))
+    }
+
+    /// The event of a further version. `place` is the case file that the document lies in.
+    ///
+    /// # Errors
+    /// 0 bytes are not a version, and a closed case file stays as it is.
     pub fn add_version(
         &self,
+        place: Option<&CaseFile>,
         source_name: &str,
         original: ObjectRef,
         media_type: &str,
         findings: Vec<Finding>,
         idempotency_key: Option<String>,
     ) -> Result<NewEvent, Refusal> {
+        place.map_or(Ok(()), CaseFile::takes_documents)?;
         if original.size == 0 {
             return Err(Refusal::Rejected(Rejection::Empty));
         }
@@ -307,6 +340,91 @@ mod tests {
         }
     }
 
+    fn case_file(number: u128, change: impl FnOnce(&mut CaseFile)) -> CaseFile {
+        use crate::domain::codes::{Medium, Protection};
+        let data = crate::domain::event::CaseFileOpened {
+            reference: format!("60.10-2026/{number}"),
+            aliases: Vec::new(),
+            title: "Carport".into(),
+            plan_unit: crate::domain::PlanUnitId::from_uuid(Uuid::from_u128(1)),
+            unit: UnitId::from_uuid(Uuid::from_u128(2)),
+            case_type: "Bauakte".into(),
+            protection: Protection::Normal,
+            retention_class: "10".into(),
+            medium: Medium::Electronic,
+            paper_location: None,
+            begins_on: None,
+            ends_on: None,
+            closed_on: None,
+            parties: Vec::new(),
+            fields: std::collections::BTreeMap::new(),
+            import_key: None,
+        };
+        let mut file = CaseFile::opened(CaseFileId::from_uuid(Uuid::from_u128(100 + number)), data);
+        change(&mut file);
+        file
+    }
+
+    #[test]
+    fn a_document_is_filed_and_filed_elsewhere_and_its_bytes_go_with_it() {
+        use crate::domain::guard::UniqueKey;
+        let (first, second) = (case_file(1, |_| {}), case_file(2, |_| {}));
+        let mut document = document();
+        document.received.findings =
+            vec![Finding { code: FindingCode::Unfiled, page: None, detail: Some("Akte „x“".into()) }];
+        document.versions[0].findings = document.received.findings.clone();
+        assert_eq!(document.findings().count(), 1);
+        let key = |file: Option<&CaseFile>| UniqueKey::content(file.map(|file| file.id), &object("a").sha256);
+        let new = document.file(None, &first).unwrap();
+        let effects = new.event.effects(&new.objects);
+        assert_eq!((effects.releases, effects.claims), (vec![key(None)], vec![key(Some(&first))]));
+        document.apply(&new.event, &[], Timestamp::UNIX_EPOCH);
+        assert_eq!((document.case_file, document.findings().count()), (Some(first.id), 0));
+
+        // A further version changes nothing in which bytes are taken where.
+        let version = document.add_version(Some(&first), "b", object("b"), "x/y", Vec::new(), None).unwrap();
+        document.apply(&version.event, &version.objects, Timestamp::UNIX_EPOCH);
+        let new = document.file(Some(&first), &second).unwrap();
+        let effects = new.event.effects(&new.objects);
+        assert_eq!((effects.releases, effects.claims), (vec![key(Some(&first))], vec![key(Some(&second))]));
+        document.apply(&new.event, &[], Timestamp::UNIX_EPOCH);
+        assert_eq!(document.case_file, Some(second.id));
+    }
+
+    #[test]
+    fn closed_files_keep_what_they_have_and_take_nothing() {
+        use crate::domain::codes::Medium;
+        let document = document();
+        let day = Some("2026-01-02".parse().unwrap());
+        let open = case_file(1, |_| {});
+        let closed = case_file(2, |file| file.closed_here_on = day);
+        let came_closed = case_file(3, |file| file.data.closed_on = day);
+        let paper = case_file(4, |file| file.data.medium = Medium::Paper);
+        assert_eq!(document.file(Some(&closed), &open), Err(Refusal::Kept(closed.id)));
+        assert_eq!(document.file(None, &closed), Err(Refusal::Closed(closed.id)));
+        assert_eq!(document.file(Some(&open), &paper), Err(Refusal::PaperOnly(paper.id)));
+        assert!(document.file(Some(&came_closed), &open).is_ok());
+        assert!(document.file(Some(&open), &came_closed).is_ok());
+        let add = |place| document.add_version(place, "b", object("b"), "x/y", Vec::new(), None);
+        assert_eq!(add(Some(&closed)), Err(Refusal::Closed(closed.id)));
+        assert!(add(Some(&came_closed)).is_ok());
+    }
+
+    #[test]
+    fn that_it_could_not_be_filed_outlives_a_version_but_not_the_filing() {
+        let mut document = document();
+        let unfiled = Finding { code: FindingCode::Unfiled, page: None, detail: None };
+        document.received.findings = vec![unfiled.clone()];
+        document.versions[0].findings = vec![unfiled.clone()];
+        let signed = Finding { code: FindingCode::Signed, page: None, detail: None };
+        let new = document.add_version(None, "b", object("b"), "x/y", vec![signed.clone()], None).unwrap();
+        document.apply(&new.event, &new.objects, Timestamp::UNIX_EPOCH);
+        assert_eq!(document.findings().collect::<Vec<_>>(), [&unfiled, &signed]);
+        let filed = document.file(None, &case_file(1, |_| {})).unwrap();
+        document.apply(&filed.event, &[], Timestamp::UNIX_EPOCH);
+        assert_eq!(document.findings().collect::<Vec<_>>(), [&signed]);
+    }
+
     #[test]
     fn a_new_version_waits_to_be_read_and_an_older_reading_does_not_replace_a_newer_one() {
         let mut document = document();
@@ -327,7 +445,8 @@ mod tests {
         };
         document.apply(&reading(1, 1), &[], Timestamp::UNIX_EPOCH);
         assert!(document.is_digitised());
-        let new = document.add_version("b.pdf", object("b"), "application/pdf", Vec::new(), None).unwrap();
+        let new =
+            document.add_version(None, "b.pdf", object("b"), "application/pdf", Vec::new(), None).unwrap();
         document.apply(&new.event, &new.objects, Timestamp::UNIX_EPOCH);
         assert!(!document.is_digitised());
         assert_eq!(document.current().original, object("b"));

@@ -88,6 +88,8 @@ pub enum Event {
     DuplicateArrived(DuplicateArrived),
     /// Neue Version eines Dokuments.
     VersionAdded(VersionAdded),
+    /// Dokument in eine Akte abgelegt oder umgelegt.
+    DocumentFiled(DocumentFiled),
     /// Dokument erschlossen: Text, Seiten, Darstellungen.
     DocumentDigitised(DocumentDigitised),
     /// Löschung erlaubt: the commit of this event may erase other entities' leaves.
@@ -115,6 +117,7 @@ macro_rules! for_each_event {
             "document.received", 1, DocumentReceived;
             "document.duplicate_arrived", 1, DuplicateArrived;
             "document.version_added", 1, VersionAdded;
+            "document.filed", 1, DocumentFiled;
             "document.digitised", 1, DocumentDigitised;
             "erasure.permitted", 1, ErasurePermitted;
             "erasure.completed", 1, ErasureCompleted;
@@ -382,6 +385,18 @@ data!(
 );
 
 data!(
+    /// Ablage: the document lies in this case file from now on, all its versions with it. Why is in the envelope.
+    DocumentFiled {
+        /// Where it lies now.
+        case_file: CaseFileId,
+        /// Where it lay before; none means the inbox (Posteingang).
+        from: Option<CaseFileId>,
+        /// SHA-256 of its first version: these bytes are now taken there, and no longer here.
+        sha256: Digest,
+    }
+);
+
+data!(
     /// Erschließung: what reading the document gave. Replaces what an earlier generation gave.
     DocumentDigitised {
         /// 1 and up, over all versions.
@@ -468,6 +483,10 @@ impl Event {
             }
             Self::VersionAdded(data) => {
                 claims.extend(data.idempotency_key.as_deref().map(UniqueKey::idempotency));
+            }
+            Self::DocumentFiled(data) => {
+                effects.releases.push(UniqueKey::content(data.from, &data.sha256));
+                claims.push(UniqueKey::content(Some(data.case_file), &data.sha256));
             }
             Self::TenantCreated(_)
             | Self::DuplicateArrived(_)

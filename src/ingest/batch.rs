@@ -1,13 +1,13 @@
 //! The batch of a run: opened when the first line is to be written, resumed after an interruption.
 
-use super::intake::{Intake, IntakeError};
+use super::intake::{Accepted, Intake, IntakeError};
 use crate::clock::new_id;
 use crate::domain::batch::Batch;
 use crate::domain::codes::{LineStatus, Rejection};
 use crate::domain::decision::Decision;
 use crate::domain::event::{BatchOpened, Context, RejectedFile};
 use crate::domain::guard::{Guard, UniqueKey};
-use crate::domain::{BatchId, DocumentId};
+use crate::domain::{BatchId, CaseFileId, Digest, DocumentId};
 use crate::journal::{AppendError, Command, Projection as _};
 use std::sync::{Mutex, PoisonError};
 
@@ -86,7 +86,10 @@ impl<'a> OpenBatch<'a> {
         let first = u32::try_from(self.closed.len()).unwrap_or(u32::MAX).saturating_add(1);
         let (mut id, mut number) = state.doubtful.take().unwrap_or_else(|| (new(), first));
         loop {
-            let data = BatchOpened { name: numbered(&self.facts.name, number), ..self.facts.clone() };
+            let mut data = BatchOpened { name: numbered(&self.facts.name, number), ..self.facts.clone() };
+            if number > 1 && self.is_counted()? {
+                (data.sheets_expected, data.pages_expected) = (None, None);
+            }
             let decision = Decision { guards: Vec::new(), events: vec![Batch::open(id, data)] };
             match self.intake.journal.append(Command::record(self.context.clone(), decision)) {
                 Ok(_) => {
@@ -109,6 +112,18 @@ impl<'a> OpenBatch<'a> {
         }
     }
 
+    /// Whether an earlier batch of this name has the same count: it was for the whole box, not for what came later.
+    fn is_counted(&self) -> Result<bool, IntakeError> {
+        for batch in &self.closed {
+            let row = self.intake.catalogue.batch(*batch)?;
+            let count = row.map(|row| (row.data.sheets_expected, row.data.pages_expected));
+            if count == Some((self.facts.sheets_expected, self.facts.pages_expected)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What is already recorded of a file, in this batch or in closed ones of its name.
     fn line(&self, path: &str) -> Result<Option<(LineStatus, Option<DocumentId>)>, IntakeError> {
         for batch in self.opened().iter().chain(&self.closed) {
@@ -117,6 +132,24 @@ impl<'a> OpenBatch<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// The document that this file became in an earlier run, if it has been filed elsewhere since: its bytes no longer
+    /// are where they would be taken for a duplicate. `targets` are the places where the file would go now.
+    pub(super) fn filed_since(
+        &self,
+        path: &str,
+        sha256: &Digest,
+        targets: [Option<CaseFileId>; 2],
+    ) -> Result<Option<Accepted>, IntakeError> {
+        let Some((LineStatus::Received | LineStatus::Duplicate, Some(id))) = self.line(path)? else {
+            return Ok(None);
+        };
+        let Some(row) = self.intake.catalogue.document(id)? else { return Ok(None) };
+        let arrived_in = row.received.case_file;
+        let is_elsewhere = targets.contains(&arrived_in) && row.case_file != arrived_in;
+        let first = row.versions.first().filter(|first| is_elsewhere && first.original.sha256 == *sha256);
+        Ok(first.map(|first| Accepted::version(id, first)))
     }
 
     /// Records that a file's bytes were already there; nothing if that, or more, is recorded.

@@ -31,6 +31,8 @@ pub struct Declared {
 pub struct Accepted {
     /// The document.
     pub document: DocumentId,
+    /// Its version that has these bytes.
+    pub version: u32,
     /// SHA-256 of its bytes.
     pub sha256: Digest,
     /// Their length.
@@ -65,6 +67,15 @@ pub enum IntakeError {
     /// The case file named does not exist.
     #[error("Die Akte {0} gibt es nicht.")]
     NoCaseFile(CaseFileId),
+    /// The document named does not exist.
+    #[error("Das Dokument {0} gibt es nicht.")]
+    NoDocument(DocumentId),
+    /// A further version came first.
+    #[error("Das Dokument ist inzwischen bei Version {0}; bitte erst ansehen, worauf die neue folgen soll.")]
+    Overtaken(u32),
+    /// The document is no longer what the caller saw.
+    #[error("Das Dokument wurde inzwischen geändert; bitte neu ansehen und noch einmal entscheiden.")]
+    Changed,
     /// The rules refuse it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -111,7 +122,7 @@ pub struct Intake {
 }
 
 /// How often a stale view is looked at again before the caller is asked to.
-const ATTEMPTS: usize = 16;
+pub(super) const ATTEMPTS: usize = 16;
 
 /// Bytes on their way, already hashed.
 pub(super) struct Received {
@@ -245,6 +256,7 @@ impl Intake {
                     let accepted_at = receipt.recorded_at;
                     return Ok(Outcome::Received(Accepted {
                         document: id,
+                        version: 1,
                         sha256,
                         size,
                         position,
@@ -312,17 +324,10 @@ impl Intake {
         }
         let document = DocumentId::from_uuid(owner.id);
         let Some(row) = self.catalogue.document(document)? else { return Ok(None) };
-        let Some(first) = row.versions.first() else { return Ok(None) };
-        Ok(Some(Accepted {
-            document,
-            sha256: first.original.sha256,
-            size: first.original.size,
-            position: row.origin.position,
-            accepted_at: row.origin.since,
-        }))
+        Ok(row.versions.first().map(|first| Accepted::version(document, first)))
     }
 }
 
-fn rejected(rejection: Rejection, size: Option<u64>) -> Outcome {
+pub(super) fn rejected(rejection: Rejection, size: Option<u64>) -> Outcome {
     Outcome::Rejected { rejection, size, detail: None }
 }

@@ -8,6 +8,7 @@ mod run;
 mod source;
 pub mod template;
 mod upload;
+mod version;
 
 pub use batch::BatchFacts;
 pub use identify::identify;
@@ -15,3 +16,4 @@ pub use intake::{Accepted, Declared, Intake, IntakeError, Outcome};
 pub use run::{Entry, FileReport, FileStatus, RunError, RunReport, run};
 pub use source::{Found, Walk, shown_path};
 pub use upload::receive_in_batch;
+pub use version::NewVersion;

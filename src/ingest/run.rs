@@ -222,6 +222,9 @@ fn try_take(
         target = None;
         findings.push(Finding { code: FindingCode::Unfiled, page: None, detail: None });
     }
+    if let Some(accepted) = batch.filed_since(shown, &received.staged.digest(), [entry.target, target])? {
+        return Ok(FileStatus::Duplicate(accepted));
+    }
     for _ in 0..3 {
         match intake.file(context, &arrival, target, &findings, &received, &|| batch.id().map(Some)) {
             Ok(Outcome::Received(accepted)) => return Ok(FileStatus::Received(accepted)),

@@ -37,6 +37,7 @@ pub fn receive_in_batch(
         lines.pause()?;
         Ok(FileStatus::Rejected(rejection, detail))
     };
+    let wanted = target;
     let (mut target, mut findings) = (target, findings.to_vec());
     match intake.check(&arrival, target) {
         Ok(None) => {}
@@ -55,6 +56,9 @@ pub fn receive_in_batch(
     };
     if let Some(rejection) = received.judge(declared) {
         return reject(rejection, Some(received.staged.size_bytes()), None);
+    }
+    if let Some(accepted) = lines.filed_since(&shown, &received.staged.digest(), [wanted, target])? {
+        return Ok(FileStatus::Duplicate(accepted));
     }
     match intake.file(context, &arrival, target, &findings, &received, &|| Ok(Some(batch)))? {
         Outcome::Received(accepted) => Ok(FileStatus::Received(accepted)),

@@ -4,7 +4,7 @@ use super::projection::{CommitRecord, Life, Projection, ProjectionError};
 use super::{AppendError, MAX_EVENTS};
 use crate::domain::EntityId;
 use crate::domain::decision::{NewEvent, Numbers};
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Recorded};
 use crate::domain::guard::{CounterKey, Guard, UniqueKey};
 use crate::domain::object::ObjectRef;
 use std::collections::BTreeMap;
@@ -25,6 +25,7 @@ impl Changes {
         let heads = Heads::new(projection);
         let mut view = View { heads: &heads, own: Self::default(), failure: None };
         for recorded in commits.iter().flat_map(CommitRecord::events) {
+            view.release(recorded)?;
             view.add(recorded.entity, &recorded.event, &recorded.objects, |_, _| {
                 Ok::<_, ProjectionError>(())
             })?;
@@ -116,7 +117,19 @@ impl View<'_, '_> {
         if holds { Ok(()) } else { Err(AppendError::Stale(guard.clone())) }
     }
 
-    /// Takes an event in, unless what it claims is another's.
+    /// Frees what an event of a commit that stands gives back.
+    fn release(&mut self, recorded: &Recorded) -> Result<(), ProjectionError> {
+        for key in recorded.event.effects(&recorded.objects).releases {
+            if self.owner(&key)? == Some(recorded.entity) {
+                self.own.owners.insert(key, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an event in, unless what it claims is another's. What it gives back stays taken until the next group:
+    /// within a commit events stand by entity, so that it could not be told afterwards whether a key was given back
+    /// before or after somebody else claimed it.
     fn take(&mut self, new: &NewEvent) -> Result<(), AppendError> {
         self.add(new.entity, &new.event, &new.objects, |view, key| match view.owner(key)? {
             Some(owner) => Err(AppendError::Taken { key: key.clone(), owner }),
@@ -132,9 +145,6 @@ impl View<'_, '_> {
         may_claim: impl Fn(&Self, &UniqueKey) -> Result<(), E>,
     ) -> Result<(), E> {
         let effects = event.effects(objects);
-        for key in effects.releases {
-            self.own.owners.insert(key, None);
-        }
         for key in effects.claims {
             may_claim(self, &key)?;
             self.own.owners.insert(key, Some(entity));

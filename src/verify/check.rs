@@ -98,9 +98,10 @@ fn role(event: &Event) -> (bool, Option<EntityKind>) {
         Event::DocumentReceived(_) => (true, Some(EntityKind::Document)),
         Event::CaseFileClosed(_) => (false, Some(EntityKind::CaseFile)),
         Event::FilesRejected(_) | Event::BatchClosed(_) => (false, Some(EntityKind::Batch)),
-        Event::DuplicateArrived(_) | Event::VersionAdded(_) | Event::DocumentDigitised(_) => {
-            (false, Some(EntityKind::Document))
-        }
+        Event::DuplicateArrived(_)
+        | Event::VersionAdded(_)
+        | Event::DocumentFiled(_)
+        | Event::DocumentDigitised(_) => (false, Some(EntityKind::Document)),
         Event::ErasurePermitted(_) | Event::ErasureCompleted(_) | Event::ObjectsSwept(_) => {
             (false, Some(EntityKind::Tenant))
         }

@@ -7,6 +7,7 @@ use crate::support::{FixedClock, settings, skipped, tenant};
 use eakte::archive::{Archive, Installation, NewCaseFile, NewPlanUnit, NewTenant, NewUnit, Permit, Place};
 use eakte::catalogue::Catalogue;
 use eakte::clock::{Clock, Entropy, SystemEntropy};
+use eakte::domain::case_file::OpenCaseFile;
 use eakte::domain::codes::{Disposal, Origin};
 use eakte::domain::decision::{Decision, NewEvent};
 use eakte::domain::document::Arrival;
@@ -28,7 +29,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// What the archive of format 1 holds: leaves and root.
-const V1: (u64, &str) = (22, "e8faa32adc8aff1f9b5d6d1e987bec630d0336c94f57854b5396169a19c90326");
+const V1: (u64, &str) = (25, "9668eb4686306a215148dc1b14a75b84b52e62508e2652506dd0630bc8cea582");
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/archives/v1")
@@ -76,7 +77,7 @@ fn an_archive_of_format_1_opens_with_all_its_facts() {
     let folder = tempfile::tempdir().unwrap();
     let (_installation, archive, permit) = open(folder.path(), false);
     let summary = archive.catalogue().summary().unwrap();
-    assert_eq!((summary.case_files, summary.documents, summary.pages), (1, 2, 1));
+    assert_eq!((summary.case_files, summary.documents, summary.pages), (2, 2, 1));
     let units = archive.units(&permit).unwrap();
     assert_eq!(units.len(), 2);
     let case_files = archive.case_files(&permit, None, None, 10).unwrap().items;
@@ -90,6 +91,12 @@ fn an_archive_of_format_1_opens_with_all_its_facts() {
     assert_eq!(documents[0].row.versions.len(), 2);
     let reading = documents[0].row.reading.as_ref().unwrap();
     assert_eq!((reading.data.pages, reading.renditions.len()), (1, 1));
+    let (other, row) = &case_files[1];
+    assert_eq!((row.data.title.as_str(), row.closed_here_on), ("Schriftwechsel", None));
+    let letters = archive.documents_of(&permit, Some(*other), None, 10).unwrap().items;
+    let titles: Vec<_> = letters.iter().map(|state| state.row.received.title.as_str()).collect();
+    assert_eq!((titles, letters[0].row.received.case_file), (vec!["Brief"], None), "it came to the inbox");
+    assert!(archive.documents_of(&permit, None, None, 10).unwrap().items.is_empty());
     let batches = archive.batches(&permit, None, 10).unwrap().items;
     let (batch, row) = &batches[0];
     assert_eq!((row.received, row.duplicate, row.rejected), (1, 0, 1), "the erased paper has left its batch");
@@ -237,7 +244,12 @@ fn take_in(archive: &Archive, permit: &Permit) -> ((DocumentId, DocumentId), Cas
     let outcome = archive
         .receive(permit, &letter, None, &mut &b"Rueckfrage zum Carport"[..], &Declared::default())
         .unwrap();
-    assert!(matches!(outcome, Outcome::Received(_)));
+    let Outcome::Received(letter) = outcome else { panic!("{outcome:?}") };
+    let letters = OpenCaseFile { title: line("Schriftwechsel"), import_key: None, ..wish(unit) };
+    let new = NewCaseFile { plan_unit: line("60.10"), wish: letters };
+    let (letters, _) = archive.open_case_file(permit, &new).unwrap();
+    let why = line("gehört zum Schriftwechsel");
+    archive.file_document(permit, letter.document, letters, Some(&why), None).unwrap();
     let day = Some("2026-03-01".parse().unwrap());
     archive.close_case_file(permit, case_file, day, Some(line("erledigt"))).unwrap();
 

@@ -9,8 +9,8 @@ use eakte::domain::case_file::OpenCaseFile;
 use eakte::domain::codes::{Medium, Origin, Protection};
 use eakte::domain::document::Arrival;
 use eakte::domain::text::Line;
-use eakte::domain::{CaseFileId, UnitId};
-use eakte::ingest::{BatchFacts, Declared, Outcome};
+use eakte::domain::{CaseFileId, DocumentId, UnitId};
+use eakte::ingest::{BatchFacts, Declared, NewVersion, Outcome};
 use eakte::search::Filter;
 use eakte::verify::{FaultKind, VerifyOptions};
 use std::collections::BTreeMap;
@@ -80,8 +80,30 @@ fn grow(town: &TestArchive, dice: &mut Dice, steps: u64) {
     };
     archive.create_plan_unit(permit, &plan).unwrap();
     let mut case_files: Vec<Option<CaseFileId>> = vec![None];
+    let mut documents: Vec<DocumentId> = Vec::new();
+    let (mut filed, mut versions) = (0, 0);
     for step in 0..steps {
-        match dice.roll(10) {
+        match dice.roll(12) {
+            2 if documents.len() > 2 => {
+                let (id, target) = (*dice.choose(&documents), *dice.choose(&case_files));
+                let Some(target) = target else { continue };
+                // The same bytes may lie there already.
+                match archive.file_document(permit, id, target, Some(&line("falsch abgelegt")), None) {
+                    Ok(state) => {
+                        assert_eq!(state.row.case_file, Some(target));
+                        filed += 1;
+                    }
+                    Err(error) => assert_eq!(error.kind, Kind::Conflict, "{error}"),
+                }
+            }
+            3 if !documents.is_empty() => {
+                let new = NewVersion { source_name: format!("Neu {step}.txt"), ..NewVersion::default() };
+                let text = format!("{} neue Fassung {}", dice.choose(&WORDS), dice.roll(5));
+                let id = *dice.choose(&documents);
+                let body = &mut text.as_bytes();
+                let outcome = archive.add_version(permit, id, &new, body, &Declared::default()).unwrap();
+                versions += u32::from(matches!(outcome, Outcome::Received(_)));
+            }
             0 => {
                 let mut wish = wish(unit, &format!("Akte {step}"));
                 if dice.roll(2) == 0 {
@@ -99,9 +121,12 @@ fn grow(town: &TestArchive, dice: &mut Dice, steps: u64) {
                     arrival.batch = Some(batch);
                     arrival.source_path = Some(format!("Scan {step}-{number}.txt"));
                     let text = format!("{} Charge {step} Blatt {number}", dice.choose(&WORDS));
-                    archive
+                    let outcome = archive
                         .receive(permit, &arrival, None, &mut text.as_bytes(), &Declared::default())
                         .unwrap();
+                    if let Outcome::Received(accepted) = outcome {
+                        documents.push(accepted.document);
+                    }
                 }
                 archive.close_batch(permit, batch, count).unwrap();
             }
@@ -116,10 +141,16 @@ fn grow(town: &TestArchive, dice: &mut Dice, steps: u64) {
                 let text = format!("{word} {}", dice.roll(30));
                 let outcome =
                     archive.receive(permit, &arrival, target, &mut text.as_bytes(), &Declared::default());
-                assert!(!matches!(outcome.unwrap(), Outcome::Rejected { .. }));
+                match outcome.unwrap() {
+                    Outcome::Received(accepted) => documents.push(accepted.document),
+                    Outcome::Duplicate(_) => {}
+                    rejected @ Outcome::Rejected { .. } => panic!("{rejected:?}"),
+                }
             }
         }
     }
+    println!("{filed} filed, {versions} versions");
+    assert!(steps < 50 || (filed > 0 && versions > 0));
 }
 
 fn dump(catalogue: &Catalogue) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -205,7 +236,9 @@ fn check(installation: &Installation, token: &str, grown: &Shape, how: &str) {
     let permit = archive.permit(token).unwrap();
     assert!(dump(archive.catalogue()) == grown.0, "{how}: another catalogue");
     assert_eq!(searches(&archive, &permit), grown.1, "{how}");
-    let report = installation.verify(&tenant(), &VerifyOptions::default(), &|_| {}).unwrap();
+    let mut report = installation.verify(&tenant(), &VerifyOptions::default(), &|_| {}).unwrap();
+    // A version that comes while its predecessor is being read leaves what that reading gave; it is swept later.
+    report.notices.retain(|notice| notice.kind != FaultKind::Unreferenced);
     assert_eq!((report.findings, report.notices), (Vec::new(), Vec::new()), "{how}");
 }
 

@@ -5,6 +5,7 @@ use super::model::Facts;
 use super::play::layout;
 use super::world::{Handle, World};
 use eakte::domain::event::{Event, LeafRange, Recorded};
+use eakte::domain::guard::UniqueKey;
 use eakte::domain::{Digest, EntityId, object};
 use eakte::journal::{Applied, Commit, CommitRecord, Reader};
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,7 +116,7 @@ fn replay(records: &[CommitRecord], history: &[Wish], erased: &BTreeSet<EntityId
             }
             for recorded in events {
                 ensure!(!gone.contains(&recorded.entity), "{} writes to an erased entity", wish.tag);
-                command_event(&mut strict, record.seq, wish, recorded);
+                command_event(&mut strict, record.seq, wish, recorded, erased);
                 if let Event::ErasurePermitted(data) = &recorded.event {
                     gone.extend(data.entities.iter().copied());
                 }
@@ -126,6 +127,17 @@ fn replay(records: &[CommitRecord], history: &[Wish], erased: &BTreeSet<EntityId
     for record in records {
         facts.apply(record);
     }
+    for (document, (case_file, sha256)) in &facts.places {
+        // Whatever happened in between: where it lies its bytes are taken by it, and by nobody else.
+        let key = UniqueKey::content(*case_file, sha256);
+        let owner = facts.owners.get(&key);
+        ensure!(
+            owner == Some(document),
+            "{key} belongs to {owner:?} and not to {document}, which lies there"
+        );
+    }
+    let content = facts.owners.keys().filter(|key| key.as_str().starts_with("content/")).count();
+    ensure!(content == facts.places.len(), "{content} places are taken by {} documents", facts.places.len());
     for entity in erased {
         ensure!(!facts.lives.contains_key(entity), "{entity} was destroyed and is back");
         ensure!(!facts.owners.values().any(|owner| owner == entity), "{entity} still has a key");
@@ -133,12 +145,19 @@ fn replay(records: &[CommitRecord], history: &[Wish], erased: &BTreeSet<EntityId
     facts
 }
 
-fn command_event(strict: &mut Facts, seq: u64, wish: &Wish, recorded: &Recorded) {
+fn command_event(
+    strict: &mut Facts,
+    seq: u64,
+    wish: &Wish,
+    recorded: &Recorded,
+    erased: &BTreeSet<EntityId>,
+) {
     let effects = recorded.event.effects(&recorded.objects);
     for key in &effects.claims {
         let owner = strict.owners.get(key);
         ensure!(
-            owner.is_none_or(|owner| *owner == recorded.entity),
+            // Of what is being erased, the event that gave the key back may be gone already.
+            owner.is_none_or(|owner| *owner == recorded.entity || erased.contains(owner)),
             "{key} is doubled: {owner:?} and {}",
             wish.tag
         );

@@ -2,7 +2,7 @@
 
 use eakte::domain::event::{Event, LeafRange};
 use eakte::domain::guard::{CounterKey, Guard, UniqueKey};
-use eakte::domain::{Digest, EntityId};
+use eakte::domain::{CaseFileId, Digest, EntityId};
 use eakte::journal::{Applied, CommitRecord, Life, Projection, ProjectionError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,6 +26,8 @@ pub struct Facts {
     pub leaves: BTreeMap<EntityId, BTreeSet<u64>>,
     /// Payloads by position.
     pub payloads: Vec<Digest>,
+    /// Where a document lies, and the digest of its first version.
+    pub places: BTreeMap<EntityId, (Option<CaseFileId>, Digest)>,
     /// By the commit that permitted it.
     pub erasures: BTreeMap<u64, Erasure>,
 }
@@ -45,6 +47,11 @@ impl Facts {
     /// One event.
     pub fn event(&mut self, seq: u64, entity: EntityId, event: &Event, objects: &[eakte::domain::ObjectRef]) {
         let effects = event.effects(objects);
+        for key in effects.releases {
+            if self.owners.get(&key) == Some(&entity) {
+                self.owners.remove(&key);
+            }
+        }
         for key in effects.claims {
             self.owners.insert(key, entity);
         }
@@ -56,10 +63,17 @@ impl Facts {
         life.version += 1;
         life.epoch += u64::from(effects.moves_life_cycle);
         match event {
+            Event::DocumentReceived(data) => {
+                self.places.insert(entity, (data.case_file, objects[0].sha256));
+            }
+            Event::DocumentFiled(data) => {
+                self.places.insert(entity, (Some(data.case_file), data.sha256));
+            }
             Event::ErasurePermitted(data) => {
                 for entity in &data.entities {
                     self.lives.remove(entity);
                     self.leaves.remove(entity);
+                    self.places.remove(entity);
                     self.owners.retain(|_, owner| owner != entity);
                 }
                 let erasure = Erasure {

@@ -9,8 +9,8 @@ use eakte::domain::codes::{Medium, Origin, Protection, Rejection};
 use eakte::domain::decision::NewEvent;
 use eakte::domain::event::{
     Actor, BatchClosed, BatchOpened, CaseFileClosed, CaseFileOpened, Context, DocumentDigitised,
-    DocumentReceived, ErasureCompleted, ErasurePermitted, Event, FilesRejected, LeafRange, NumberDrawn,
-    RejectedFile, VersionAdded,
+    DocumentFiled, DocumentReceived, ErasureCompleted, ErasurePermitted, Event, FilesRejected, LeafRange,
+    NumberDrawn, RejectedFile, VersionAdded,
 };
 use eakte::domain::guard::{CounterKey, Guard, UniqueKey};
 use eakte::domain::object::Encoding;
@@ -325,7 +325,7 @@ impl Player<'_> {
     }
 
     fn command(&mut self, facts: &Facts, handle: &Handle) -> Planned {
-        match self.chance.below(20) {
+        match self.chance.below(23) {
             0..=3 => self.open_case_file(),
             4..=8 => self.receive(facts, handle),
             9..=10 => match self.some(facts, EntityKind::Document) {
@@ -363,8 +363,31 @@ impl Player<'_> {
                     self.draw(Vec::new(), Vec::new())
                 }
             }
+            19..=21 => match self.some(facts, EntityKind::Document) {
+                Some((id, life)) => self.file(facts, id, life.version),
+                None => self.receive(facts, handle),
+            },
             _ => self.open_batch(),
         }
+    }
+
+    /// Files a document elsewhere, often where others come with the same bytes.
+    fn file(&mut self, facts: &Facts, id: EntityId, version: u64) -> Planned {
+        let (from, sha256) = facts.places[&id];
+        let Some((target, life)) = self.some(facts, EntityKind::CaseFile) else {
+            return self.open_case_file();
+        };
+        let case_file = CaseFileId::from_uuid(target.id);
+        if from == Some(case_file) {
+            return self.open_case_file();
+        }
+        let event = Event::DocumentFiled(DocumentFiled { case_file, from, sha256 });
+        let mut guards = vec![Guard::Version(id, version), Guard::Epoch(target, life.epoch)];
+        if let Some(from) = from {
+            let life = facts.lives[&EntityId::from(from)];
+            guards.push(Guard::Epoch(from.into(), life.epoch));
+        }
+        self.planned("file", guards, vec![NewEvent::new(id, event)], Vec::new())
     }
 
     fn open_case_file(&mut self) -> Planned {

@@ -245,6 +245,12 @@ pub fn whole(archive: &Archive, store: &Arc<dyn ObjectStore>, scratch: &Path, co
                 let other = contents.insert(place, recorded.entity);
                 assert_eq!(other, None, "{context}: {} is there twice", recorded.entity);
             }
+            if let Event::DocumentFiled(data) = &recorded.event {
+                let left = contents.remove(&(data.from, data.sha256));
+                assert_eq!(left, Some(recorded.entity), "{context}: it lay elsewhere");
+                let other = contents.insert((Some(data.case_file), data.sha256), recorded.entity);
+                assert_eq!(other, None, "{context}: {} is there twice", recorded.entity);
+            }
         }
         fresh.apply(&[record]).unwrap();
     }
