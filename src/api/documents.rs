@@ -4,15 +4,15 @@ use super::auth::Caller;
 use super::bulk::{Parts, is_multipart};
 use super::extract::{Id, Json, Query, cursor, idempotency_key, limit};
 use super::fields::{Announced, DocumentFacts, Target};
-use super::rows::{Document, Page, Receipt, StoredEvent, Version};
+use super::rows::{Document, Page, Receipt, StoredEvent};
 use super::upload::{drain, read_stream};
 use super::{Api, Problem, digest_header};
-use crate::archive::{Archive, Error, Permission, Permit};
+use crate::archive::{Archive, DocumentState, Error, Permission, Permit};
 use crate::domain::codes::Rejection;
 use crate::domain::{CaseFileId, Digest, DocumentId};
 use crate::ingest::{FileStatus, Outcome};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use std::io::Read;
@@ -67,17 +67,10 @@ pub(super) async fn create(
         let announced = facts.parse(part.name.as_deref(), key)?;
         return take(&api, &caller, announced, &mut parts.only(part)).await;
     }
-    let size = content_length(request.headers());
+    let size = announced_size(request.headers());
     let limit = caller.archive.settings().max_file_bytes;
     if let Some(size) = size.filter(|size| *size > limit) {
-        // Whoever waits for our word before sending is not asked for a body that nobody wants.
-        if !request.headers().contains_key(header::EXPECT) {
-            drain(&mut request.into_body().into_data_stream()).await;
-        }
-        return Err(Problem::rejected(
-            Rejection::TooLarge,
-            Some(format!("{size} Byte, erlaubt sind {limit}")),
-        ));
+        return Err(drain_rejected(request, size, limit).await);
     }
     let mut announced = facts.parse(None, key)?;
     if digest.is_some_and(|digest| announced.declared.sha256.is_some_and(|known| known != digest)) {
@@ -89,12 +82,22 @@ pub(super) async fn create(
     take(&api, &caller, announced, &mut stream).await
 }
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+/// The length that `Content-Length` announces.
+pub(super) fn announced_size(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+/// The problem of a body that is announced as too large.
+pub(super) async fn drain_rejected(request: Request, size: u64, limit: u64) -> Problem {
+    // Whoever waits for our word before sending is not asked for a body that nobody wants.
+    if !request.headers().contains_key(header::EXPECT) {
+        drain(&mut request.into_body().into_data_stream()).await;
+    }
+    Problem::rejected(Rejection::TooLarge, Some(format!("{size} Byte, erlaubt sind {limit}")))
+}
+
 /// Bytes are stored as they come: a packed body would be stored packed, which nobody wants.
-fn refuse_encodings(headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn refuse_encodings(headers: &HeaderMap) -> Result<(), Problem> {
     let encoding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
     match encoding {
         None | Some("identity") => Ok(()),
@@ -288,28 +291,40 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let state = api.read(&caller, move |archive, permit| archive.document(permit, id)).await?;
-    let etag = format!("\"{}-{}\"", state.row.origin.seq, u8::from(state.searchable));
-    let etag = HeaderValue::try_from(etag).map_err(|error| Problem::malformed(error.to_string()))?;
-    let cache = (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    let etag = etag(&state)?;
     if super::content::matches(&headers, &etag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag), cache]).into_response());
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag), FRESH]).into_response());
     }
-    Ok(([(header::ETAG, etag), cache], axum::Json(Document::from(&state))).into_response())
+    answer_with_etag(&state)
 }
 
-/// Versionen eines Dokuments auflisten
-#[utoipa::path(
-    get, path = "/documents/{id}/versions", tag = "Dokumente", operation_id = "listVersions",
-    params(("id" = String, Path, description = "Kennung")),
-    responses((status = 200, description = "Alle Versionen, älteste zuerst", body = Page<Version>))
-)]
-pub(super) async fn versions(
-    State(api): State<Api>,
-    caller: Caller,
-    Id(id): Id<DocumentId>,
-) -> Result<Json<Page<Version>>, Problem> {
-    let state = api.read(&caller, move |archive, permit| archive.document(permit, id)).await?;
-    Ok(Json(Page { items: state.row.versions.iter().map(Version::from).collect(), next: None }))
+const FRESH: (HeaderName, HeaderValue) =
+    (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+
+/// Names the state that is shown: the commit that changed the document last, and whether it is searchable.
+fn etag(state: &DocumentState) -> Result<HeaderValue, Problem> {
+    let text = format!("\"{}-{}\"", state.row.origin.seq, u8::from(state.searchable));
+    HeaderValue::try_from(text).map_err(|error| Problem::malformed(error.to_string()))
+}
+
+/// A document with the tag of its state.
+pub(super) fn answer_with_etag(state: &DocumentState) -> Result<Response, Problem> {
+    Ok(([(header::ETAG, etag(state)?), FRESH], axum::Json(Document::from(state))).into_response())
+}
+
+/// The commit that `If-Match` names: the document must not have been changed since. Whether it has become searchable
+/// does not count.
+pub(super) fn seen(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let tag = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    let seq = tag.and_then(|tag| tag.split_once('-')).and_then(|(seq, _)| seq.parse().ok());
+    seq.map(Some).ok_or_else(|| {
+        Problem::malformed("If-Match: erwartet wird der ETag aus GET /documents/{id} (genau einer) oder *.")
+    })
 }
 
 /// Ereignisse eines Dokuments auflisten

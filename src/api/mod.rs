@@ -13,6 +13,7 @@ mod docs;
 mod documents;
 mod extract;
 mod fields;
+mod filing;
 mod health;
 mod jobs;
 mod layers;
@@ -29,6 +30,7 @@ pub mod rows;
 mod search;
 mod upload;
 mod uploads;
+mod versions;
 
 pub use metrics::MetricsAccess;
 pub use openapi::document as openapi;

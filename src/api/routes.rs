@@ -1,7 +1,7 @@
 //! All routes.
 
 use super::{Api, auth, batches, bulk, case_files, content, docs, documents, health, jobs, layers, metrics};
-use super::{plan, probes, progress, receipts, search, uploads};
+use super::{filing, plan, probes, progress, receipts, search, uploads, versions};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
@@ -13,7 +13,8 @@ pub(super) fn api() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(documents::create, documents::list))
         .routes(routes!(documents::show))
-        .routes(routes!(documents::versions))
+        .routes(routes!(versions::add, versions::list))
+        .routes(routes!(filing::file))
         .routes(routes!(documents::events))
         .routes(routes!(content::original))
         .routes(routes!(content::rendition))

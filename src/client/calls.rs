@@ -3,8 +3,8 @@
 use super::{Client, ClientError, Repeat};
 use crate::api::rows::{
     Batch, BatchClosing, BatchLine, BatchOpening, CaseFile, CaseFileClosing, CaseFileOpening, Document,
-    Health, Job, JobAsked, Page, PlanUnit, PlanUnitMaking, Receipt, SearchPage, StoredEvent, Unit,
-    UnitMaking, Version,
+    DocumentFiling, Health, Job, JobAsked, Page, PlanUnit, PlanUnitMaking, Receipt, SearchPage, StoredEvent,
+    Unit, UnitMaking, Version,
 };
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,11 @@ impl Client {
     /// A document's versions, oldest first.
     pub fn versions(&self, id: &str) -> Result<Vec<Version>, ClientError> {
         Ok(self.get::<Page<Version>>(&["documents", id, "versions"], &[])?.items)
+    }
+
+    /// Files a document.
+    pub fn file_document(&self, id: &str, asked: &DocumentFiling) -> Result<Document, ClientError> {
+        self.post(&["documents", id, "file"], asked, Repeat::Always)
     }
 
     /// What has happened to a document.

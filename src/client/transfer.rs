@@ -2,10 +2,11 @@
 
 use super::{Client, ClientError, Repeat, length, promised};
 use crate::api::Problem;
-use crate::api::rows::{DocumentFacts, Receipt};
+use crate::api::rows::{DocumentFacts, Receipt, VersionFacts};
 use crate::domain::Digest;
 use crate::domain::digest::Hasher;
 use reqwest::blocking::Body;
+use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -67,19 +68,36 @@ impl Client {
     /// [`ClientError`]; the file then may be stored only if the outcome is unknown, and repeating with the same key
     /// is safe.
     pub fn ingest_file(&self, path: &Path, upload: &Upload) -> Result<Sent, ClientError> {
-        let url = self.url(&["documents"]);
-        let key = upload.key.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
         let mut facts = upload.facts.clone();
-        if facts.name.is_none() {
-            facts.name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        }
+        facts.name = facts.name.or_else(|| file_name(path));
+        self.upload(&self.url(&["documents"]), &facts, path, upload.key.clone())
+    }
+
+    /// Adds a version to a document, as [`ingest_file`](Self::ingest_file) uploads a file.
+    ///
+    /// # Errors
+    /// As [`ingest_file`](Self::ingest_file).
+    pub fn add_version(&self, id: &str, path: &Path, facts: &VersionFacts) -> Result<Sent, ClientError> {
+        let mut facts = facts.clone();
+        facts.name = facts.name.or_else(|| file_name(path));
+        self.upload(&self.url(&["documents", id, "versions"]), &facts, path, None)
+    }
+
+    fn upload(
+        &self,
+        url: &reqwest::Url,
+        facts: &impl Serialize,
+        path: &Path,
+        key: Option<String>,
+    ) -> Result<Sent, ClientError> {
+        let key = key.unwrap_or_else(|| Uuid::new_v4().to_string());
         let digest = Arc::new(Mutex::new(None));
         let answer = self.send(Repeat::Always, |http| {
             let file = File::open(path)?;
             let size = file.metadata()?.len();
             let hasher = Some(Hasher::new());
             let body = Hashing { file, left: size, hasher, digest: digest.clone() };
-            let request = http.post(url.clone()).query(&facts).header("idempotency-key", &key);
+            let request = http.post(url.clone()).query(facts).header("idempotency-key", &key);
             let request = request.header("content-type", "application/octet-stream");
             Ok(request.body(Body::sized(body, size)))
         });
@@ -139,6 +157,10 @@ impl Client {
         }
         Ok(size)
     }
+}
+
+fn file_name(path: &Path) -> Option<String> {
+    path.file_name().map(|name| name.to_string_lossy().into_owned())
 }
 
 fn rejected(problem: Problem) -> Result<Sent, ClientError> {

@@ -47,6 +47,17 @@ pub struct Batch {
     pub duplicate: u64,
     /// Nicht gespeichert.
     pub rejected: u64,
+    /// Seiten ihrer Dokumente, soweit sie gelesen sind.
+    pub pages_read: u64,
+    /// Ihre Dokumente, die noch zu lesen sind.
+    pub unread: u64,
+    /// Vergleich mit den gezählten Blättern und Seiten: `not-counted`, `pending` (noch nicht alles da und gelesen),
+    /// `equal`, `differs`, `erased` (nach einer Löschung nicht mehr möglich).
+    #[schema(example = "differs")]
+    pub page_check: String,
+    /// Der Vergleich in Worten.
+    #[schema(example = "gezählt 120 Seiten, gelesen 118 Seiten: BITTE PRÜFEN")]
+    pub page_note: Option<String>,
     /// Wann sie eröffnet wurde.
     #[schema(format = DateTime)]
     pub opened_at: String,
@@ -63,7 +74,9 @@ pub(in crate::api) fn balance(balance: Balance) -> &'static str {
 
 impl Batch {
     pub(in crate::api) fn of(id: BatchId, row: BatchRow) -> Self {
-        let state = balance(row.state(id).balance());
+        let batch = row.state(id);
+        let state = balance(batch.balance());
+        let (counts, read) = (row.counts(), row.pages_read());
         let data = row.data;
         Self {
             id: text(id),
@@ -84,6 +97,10 @@ impl Batch {
             received: row.received,
             duplicate: row.duplicate,
             rejected: row.rejected,
+            pages_read: read.pages,
+            unread: read.unread,
+            page_check: batch.page_check(counts, read).word().to_owned(),
+            page_note: batch.page_sentence(counts, read),
             opened_at: text(row.origin.since),
         }
     }

@@ -8,7 +8,7 @@ use crate::domain::finding;
 use crate::ingest::Accepted;
 use crate::search::Snippet;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// Ein Befund: was an einem Dokument auffällt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -117,9 +117,9 @@ impl From<&DocumentState> for Document {
         let original = current.map(|version| &version.original);
         Self {
             id: text(state.id),
-            case_file: received.case_file.map(text),
+            case_file: state.row.case_file.map(text),
             file_reference: state.file_reference.clone(),
-            unit: received.unit.map(text),
+            unit: received.unit.filter(|_| state.row.case_file.is_none()).map(text),
             title: received.title.clone(),
             document_type: received.document_type.clone(),
             document_date: received.document_date.map(text),
@@ -195,6 +195,38 @@ impl From<&VersionRow> for Version {
     }
 }
 
+/// Wohin ein Dokument soll.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentFiling {
+    /// Akte: Kennung, Aktenzeichen, altes Zeichen oder Schlüssel.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub case_file: String,
+    /// Warum: steht danach in der Geschichte des Dokuments.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+}
+
+/// Was der Absender über eine neue Version sagt.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct VersionFacts {
+    /// Name der Datei.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<String>,
+    /// Nummer der Version, auf die diese folgen soll; ist eine andere die neueste, wird sie abgelehnt (409).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub follows: Option<u32>,
+    /// SHA-256 der Bytes, wenn sie vorher bekannt ist.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sha256: Option<String>,
+    /// Länge in Byte, wenn sie vorher bekannt ist.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bytes: Option<u64>,
+}
+
 /// Quittung: die Bytes mit dieser Prüfsumme sind dauerhaft gespeichert, und das steht an dieser Stelle im Journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Receipt {
@@ -232,7 +264,7 @@ impl Receipt {
         Self {
             status: status.to_owned(),
             document_id: text(accepted.document),
-            version: 1,
+            version: accepted.version,
             sha256: text(accepted.sha256),
             bytes: accepted.size,
             position: accepted.position,

@@ -9,7 +9,10 @@ mod job;
 pub use super::fields::DocumentFacts;
 pub(super) use batch::balance;
 pub use batch::{Batch, BatchClosing, BatchLine, BatchOpening, BulkAnswer, BulkLine, BulkSummary, Progress};
-pub use document::{Document, Finding, Mark, Reading, Receipt, SearchHit, SearchPage, StoredEvent, Version};
+pub use document::{
+    Document, DocumentFiling, Finding, Mark, Reading, Receipt, SearchHit, SearchPage, StoredEvent, Version,
+    VersionFacts,
+};
 pub use frame::{
     CaseFile, CaseFileClosing, CaseFileOpening, Health, Party, PlanUnit, PlanUnitMaking, Unit, UnitMaking,
 };

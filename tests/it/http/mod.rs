@@ -1,6 +1,7 @@
 //! The HTTP API, through its router and over real connections.
 
 mod batches;
+mod changes;
 mod client;
 mod content;
 mod description;

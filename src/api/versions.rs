@@ -1,0 +1,139 @@
+//! `/documents/{id}/versions`: what a document was and what it has become.
+
+use super::auth::Caller;
+use super::documents::{announced_size, drain_rejected, refuse_encodings, seen};
+use super::extract::{Id, Query, idempotency_key};
+use super::fields::Fields;
+use super::rows::{Page, Receipt, Version, VersionFacts};
+use super::upload::{drain, read_stream};
+use super::{Api, Problem, digest_header};
+use crate::archive::{Archive, Error, Permission, Permit};
+use crate::domain::codes::Rejection;
+use crate::domain::{Digest, DocumentId};
+use crate::ingest::{Declared, NewVersion, Outcome};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use std::io::Read;
+
+/// Versionen eines Dokuments auflisten
+#[utoipa::path(
+    get, path = "/documents/{id}/versions", tag = "Dokumente", operation_id = "listVersions",
+    params(("id" = String, Path, description = "Kennung")),
+    responses((status = 200, description = "Alle Versionen, älteste zuerst", body = Page<Version>))
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Id(id): Id<DocumentId>,
+) -> Result<axum::Json<Page<Version>>, Problem> {
+    let state = api.read(&caller, move |archive, permit| archive.document(permit, id)).await?;
+    Ok(axum::Json(Page { items: state.row.versions.iter().map(Version::from).collect(), next: None }))
+}
+
+/// Eine Version hinzufügen
+///
+/// Der Inhalt ist der Körper der Anfrage. Frühere Versionen bleiben lesbar (`content?version=1`); die neue wird ihrerseits
+/// gelesen. `follows` (oder `If-Match`) sorgt dafür, dass keine Version übersehen wird, die inzwischen hinzukam. Steht die
+/// Antwort 201 da, ist die Version dauerhaft gespeichert; eine Wiederholung mit demselben `Idempotency-Key` ist gefahrlos.
+#[utoipa::path(
+    post, path = "/documents/{id}/versions", tag = "Dokumente", operation_id = "addVersion",
+    params(
+        ("id" = String, Path, description = "Kennung"),
+        VersionFacts,
+        ("If-Match" = Option<String>, Header, description = "ETag des Dokuments, wie es gesehen wurde"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Schlüssel, unter dem die Anfrage wiederholt werden darf"),
+        ("Repr-Digest" = Option<String>, Header, description = "Angekündigte Prüfsumme: `sha-256=:…:` (auch `Content-Digest`)"),
+        ("Content-Length" = Option<u64>, Header, description = "Angekündigte Länge"),
+    ),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses(
+        (status = 201, description = "Neue Version, dauerhaft gespeichert", body = Receipt, headers(("Location" = String))),
+        (status = 200, description = "Die aktuelle Version hat diese Bytes schon", body = Receipt, headers(("Location" = String))),
+        (status = 409, description = "Eine andere Version kam dazwischen, der Schlüssel wurde für einen anderen Inhalt benutzt, oder die Akte ist geschlossen", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "Das Dokument ist nicht mehr das aus `If-Match`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Nicht gespeichert; `reason` nennt den Grund", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn add(
+    State(api): State<Api>,
+    caller: Caller,
+    Id(id): Id<DocumentId>,
+    Query(facts): Query<VersionFacts>,
+    request: Request,
+) -> Result<Response, Problem> {
+    caller.permit.require(Permission::Ingest)?;
+    // What does not exist is missing, whatever else is wrong.
+    api.read(&caller, move |archive, permit| archive.document(permit, id)).await?;
+    let headers = request.headers();
+    let (seen, key) = (seen(headers)?, idempotency_key(headers)?);
+    let digest = digest_header::declared(headers)?;
+    refuse_encodings(headers)?;
+    let mut fields = Fields::default();
+    let sha256 = fields.optional::<Digest>("sha256", facts.sha256.as_ref());
+    fields.finish()?;
+    if digest.is_some_and(|digest| sha256.is_some_and(|known| known != digest)) {
+        return Err(Problem::malformed("Die angekündigten Prüfsummen widersprechen sich."));
+    }
+    let size = announced_size(headers);
+    let limit = caller.archive.settings().max_file_bytes;
+    if let Some(size) = size.filter(|size| *size > limit) {
+        return Err(drain_rejected(request, size, limit).await);
+    }
+    let declared = Declared { sha256: sha256.or(digest), size: facts.bytes.or(size) };
+    let new = NewVersion {
+        source_name: facts.name.unwrap_or_else(|| "ohne Namen".to_owned()),
+        follows: facts.follows,
+        seen,
+        idempotency_key: key,
+    };
+    let room = api.0.pools.uploads.room(api.0.limits.upload_patience).await?;
+    let mut stream = request.into_body().into_data_stream();
+    let who = caller.clone();
+    let work = move |body: &mut dyn Read| take(&who.archive, &who.permit, id, &new, body, &declared);
+    let taken = read_stream(&api, room, &mut stream, work).await;
+    if !matches!(&taken, Ok(Ok(_))) {
+        drain(&mut stream).await;
+    }
+    let receipt = match taken? {
+        Ok(receipt) => receipt,
+        Err((rejection, detail)) => {
+            api.0.metrics.file("rejected", 0);
+            return Err(Problem::rejected(rejection, detail));
+        }
+    };
+    let is_new = receipt.status == "received";
+    api.0.metrics.file(if is_new { "received" } else { "duplicate" }, receipt.bytes);
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let location = format!("/api/v1/documents/{id}/content?version={}", receipt.version);
+    let location = HeaderValue::try_from(location).map_err(|error| Problem::malformed(error.to_string()))?;
+    Ok((status, [(header::LOCATION, location)], axum::Json(receipt)).into_response())
+}
+
+fn take(
+    archive: &Archive,
+    permit: &Permit,
+    id: DocumentId,
+    new: &NewVersion,
+    body: &mut dyn Read,
+    declared: &Declared,
+) -> Result<Result<Receipt, (Rejection, Option<String>)>, Error> {
+    let (status, accepted) = match archive.add_version(permit, id, new, body, declared)? {
+        Outcome::Rejected { rejection, detail, .. } => return Ok(Err((rejection, detail))),
+        Outcome::Received(accepted) => ("received", accepted),
+        Outcome::Duplicate(accepted) => ("duplicate", accepted),
+    };
+    let mut receipt = Receipt::accepted(status, &accepted);
+    // From here on everything is safe: what cannot be told now must not look like a failure.
+    if let Ok(views) = archive.receipts(permit, id)
+        && let Some(view) = views.iter().find(|view| view.version == accepted.version)
+    {
+        receipt.leaf = Some(view.leaf().trim_end().to_owned());
+        receipt.payload = Some(view.payload_name());
+    }
+    if status == "duplicate" {
+        let number = accepted.version;
+        receipt.note = Some(format!("Version {number} hat diese Bytes schon; es wurde nichts hinzugefügt."));
+    }
+    Ok(Ok(receipt))
+}
