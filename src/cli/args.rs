@@ -43,7 +43,7 @@ pub(super) struct Common {
     /// Ein JSON-Objekt je Zeile statt Text für Menschen
     #[arg(long, global = true)]
     pub(super) json: bool,
-    /// Laufender Server, der statt des Verzeichnisses gefragt wird (ingest, search, show, verify)
+    /// Laufender Server, der statt des Verzeichnisses gefragt wird (ingest, file, add-version, search, show, verify)
     #[arg(long, global = true, value_name = "URL")]
     pub(super) server: Option<String>,
     #[arg(
@@ -68,6 +68,10 @@ pub(super) enum Command {
     Serve(Serve),
     /// Dateien und Ordner aufnehmen
     Ingest(Box<Ingest>),
+    /// Ein Dokument ablegen: aus dem Posteingang oder einer falschen Akte in die richtige
+    File(File),
+    /// Einem Dokument eine neue Version hinzufügen; frühere bleiben
+    AddVersion(AddVersion),
     /// Suchen
     Search(Search),
     /// Dokument, Akte oder Charge zeigen; ohne Angabe eine Übersicht
@@ -209,6 +213,35 @@ pub(super) struct Facts {
     /// Geheimhaltungsgrad: offen, vs-nfd (höhere werden abgelehnt)
     #[arg(long, value_name = "GRAD")]
     pub(super) classification: Option<Classification>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct File {
+    /// Kennung oder SHA-256 des Dokuments
+    #[arg(value_name = "DOKUMENT")]
+    pub(super) document: String,
+    /// Akte, in die es kommt: Aktenzeichen, alte Signatur, Schlüssel oder Kennung
+    #[arg(long, value_name = "AKTE")]
+    pub(super) case_file: String,
+    /// Warum; steht danach in der Geschichte des Dokuments
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<Line>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AddVersion {
+    /// Kennung oder SHA-256 des Dokuments
+    #[arg(value_name = "DOKUMENT")]
+    pub(super) document: String,
+    /// Die Datei mit der neuen Version
+    #[arg(value_name = "DATEI")]
+    pub(super) file: PathBuf,
+    /// Nummer der Version, auf die sie folgen soll; sonst die, die jetzt die neueste ist
+    #[arg(long, value_name = "NUMMER")]
+    pub(super) follows: Option<u32>,
+    /// Nicht warten, bis die Version erschlossen und durchsuchbar ist
+    #[arg(long)]
+    pub(super) no_wait: bool,
 }
 
 #[derive(Debug, Args)]

@@ -8,8 +8,10 @@ mod context;
 mod create;
 mod demo;
 mod doctor;
+mod document;
 mod failure;
 mod german;
+mod history;
 mod ingest;
 mod logging;
 mod out;
@@ -67,6 +69,8 @@ fn run(cli: Cli, out: &mut Out) -> Result<Exit, Failure> {
         Command::Demo(args) => demo::run(&mut context, &args, out),
         Command::Serve(_) => serve::run(&context, out),
         Command::Ingest(args) => ingest::run(&context, &args, out),
+        Command::File(args) => document::file(&context, &args, out),
+        Command::AddVersion(args) => document::add_version(&context, &args, out),
         Command::Search(args) => search::run(&context, &args, out),
         Command::Show(args) => show::run(&context, &args, out),
         Command::Verify(args) => check::verify(&context, &args, out),

@@ -120,6 +120,28 @@ pub(super) struct DocumentLine {
     pub(super) searchable: bool,
     pub(super) pages: Option<u32>,
     pub(super) findings: Vec<FindingLine>,
+    /// What has happened to it, where that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) history: Vec<HistoryLine>,
+}
+
+/// Something that has happened to a document.
+#[derive(Debug, Serialize)]
+pub(super) struct HistoryLine {
+    pub(super) recorded_at: String,
+    pub(super) kind: String,
+    /// For people.
+    pub(super) text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
+}
+
+/// A further version of a document, in its final state.
+#[derive(Debug, Serialize)]
+pub(super) struct VersionLine {
+    #[serde(flatten)]
+    pub(super) file: FileLine,
+    pub(super) version: u32,
 }
 
 impl DocumentLine {
@@ -131,7 +153,7 @@ impl DocumentLine {
             document_id: state.id.to_string(),
             title: row.received.title.clone(),
             source_name: current.source_name.clone(),
-            case_file_id: row.received.case_file.map(|id| id.to_string()),
+            case_file_id: row.case_file.map(|id| id.to_string()),
             file_reference: state.file_reference.clone(),
             document_type: row.received.document_type.clone(),
             document_date: row.received.document_date.map(|day| day.to_string()),
@@ -145,6 +167,7 @@ impl DocumentLine {
             searchable: state.searchable,
             pages: state.pages(),
             findings: state.findings().iter().map(FindingLine::from).collect(),
+            history: Vec::new(),
         })
     }
 }

@@ -3,6 +3,7 @@
 use super::args::Show;
 use super::context::{Context, Desk, local_permit};
 use super::failure::{Exit, Failure};
+use super::history;
 use super::out::{Out, counted, number, plain, size, table};
 use super::rows::DocumentLine;
 use crate::archive::DocumentState;
@@ -51,7 +52,8 @@ pub(super) fn run(context: &Context, args: &Show, out: &mut Out) -> Result<Exit,
         } else {
             match thing {
                 Thing::Document(state) => {
-                    if let Some(line) = DocumentLine::new(&state) {
+                    if let Some(mut line) = DocumentLine::new(&state) {
+                        line.history = history::local(&desk, state.id);
                         document(&line, out);
                     }
                 }
@@ -132,7 +134,12 @@ pub(super) fn document(line: &DocumentLine, out: &mut Out) {
         let detail = found.detail.as_ref().map(|detail| format!(": {}", plain(detail))).unwrap_or_default();
         rows.push(vec!["Befund".to_owned(), format!("{}{page}{detail}", finding(&found.code))]);
     }
+    if line.versions > 1 {
+        let version = format!("{} von {}", line.versions, line.versions);
+        rows.insert(4, vec!["Version".to_owned(), format!("{version} (frühere: --version-number)")]);
+    }
     out.text(table(&rows));
+    history::present(&line.history, out);
 }
 
 fn case_file(desk: &Desk, id: CaseFileId, out: &mut Out) -> Result<(), Failure> {
@@ -215,7 +222,10 @@ pub(super) fn balance_word(balance: Balance) -> &'static str {
 fn batch(desk: &Desk, id: BatchId, out: &mut Out) -> Result<(), Failure> {
     const PAGE: usize = 1_000;
     let row = desk.archive.batch(&desk.permit, id)?;
-    let balance = row.state(id).balance();
+    let state = row.state(id);
+    let balance = state.balance();
+    let (counts, read) = (row.counts(), row.pages_read());
+    let (check, note) = (state.page_check(counts, read), state.page_sentence(counts, read));
     let BatchRow { data, closed, received, duplicate, rejected, .. } = row;
     out.object(&json!({
         "batch_id": id,
@@ -226,6 +236,10 @@ fn batch(desk: &Desk, id: BatchId, out: &mut Out) -> Result<(), Failure> {
         "received": received,
         "duplicate": duplicate,
         "rejected": rejected,
+        "pages_read": read.pages,
+        "unread": read.unread,
+        "page_check": check.word(),
+        "page_note": note,
         "box_label": data.box_label,
         "person": data.person,
         "station": data.station,
@@ -255,6 +269,7 @@ fn batch(desk: &Desk, id: BatchId, out: &mut Out) -> Result<(), Failure> {
             ),
         ],
     ];
+    rows.extend(note.map(|note| vec!["Seiten".to_owned(), note]));
     let instant = data.scanned_at.map(|at| at.to_string());
     for (what, text) in [
         ("Karton", &data.box_label),

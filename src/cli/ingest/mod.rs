@@ -9,7 +9,7 @@ use super::failure::{Exit, Failure};
 use super::out::{Out, counted, hint, number};
 use super::progress::{self, Bars};
 use super::stop;
-use crate::domain::batch::Balance;
+use crate::domain::batch::{Balance, PageCheck};
 use crate::ingest::RunReport;
 use report::Reporter;
 pub(super) use report::{present_line, present_summary};
@@ -104,8 +104,12 @@ fn tell_balances(desk: &Desk, reports: &[(String, RunReport)]) -> Result<bool, F
     for (name, report) in reports {
         let Some(id) = report.batch else { continue };
         let row = desk.archive.batch(&desk.permit, id)?;
+        let state = row.state(id);
+        let (counts, read) = (row.counts(), row.pages_read());
+        // Paper that was counted and is not there is as bad as a file without a line.
+        is_red |= state.page_check(counts, read) == PageCheck::Differs;
         let name = super::out::plain(if row.data.name.is_empty() { name } else { &row.data.name });
-        match row.state(id).balance() {
+        match state.balance() {
             Balance::Open => hint(format!("Charge „{name}“: noch offen; derselbe Aufruf setzt sie fort.")),
             balance => {
                 let closed = row.closed.unwrap_or(crate::domain::event::BatchClosed {
@@ -124,6 +128,9 @@ fn tell_balances(desk: &Desk, reports: &[(String, RunReport)]) -> Result<bool, F
                     number(closed.rejected)
                 ));
             }
+        }
+        if let Some(note) = state.page_sentence(counts, read) {
+            hint(format!("Charge „{name}“: {note}"));
         }
     }
     Ok(is_red)

@@ -113,6 +113,8 @@ impl<'a> Reporter<'a> {
         state.failed_in_a_row = 0;
         let pending = Pending { path, status, accepted: accepted.clone() };
         if self.waits {
+            // Whoever waits does so for these files, not for what others have left to be read.
+            self.desk.archive.read_first(pending.accepted.document);
             state.pending.push_back(pending);
         } else {
             drop(state);

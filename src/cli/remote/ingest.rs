@@ -11,6 +11,7 @@ use super::super::stop;
 use super::{case_file_id, client};
 use crate::api::rows::{BatchOpening, Document, DocumentFacts, Receipt};
 use crate::client::{Client, ClientError, Sent, Upload};
+use crate::domain::batch::PageCheck;
 use crate::ingest::{BatchFacts, Found, Walk, shown_path};
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -98,16 +99,26 @@ pub(in crate::cli) fn ingest(
         closed.duplicate,
         closed.rejected
     ));
-    Ok(if summary.rejected > 0 || is_red { Exit::Findings } else { Exit::Done })
+    if let Some(note) = &closed.page_note {
+        hint(format!("Charge „{}“: {note}", super::super::out::plain(&closed.name)));
+    }
+    let differs = closed.page_check == PageCheck::Differs.word();
+    Ok(if summary.rejected > 0 || is_red || differs { Exit::Findings } else { Exit::Done })
 }
 
 /// Opens the batch, or takes up the one that an earlier run left open. A closed one is followed by the next number.
 fn open_batch(client: &Client, facts: &BatchFacts) -> Result<String, Failure> {
+    let mut count = (facts.sheets_expected, facts.pages_expected);
     for number in 1..10_000_u32 {
         let name = if number == 1 { facts.name.clone() } else { format!("{} ({number})", facts.name) };
         if let Some(known) = client.batch_named(&name)? {
             if known.balance == "open" {
                 return Ok(known.id);
+            }
+            // The count was for the whole box, not for what comes later.
+            if (known.sheets_expected, known.pages_expected) == (facts.sheets_expected, facts.pages_expected)
+            {
+                count = (None, None);
             }
             continue;
         }
@@ -121,8 +132,8 @@ fn open_batch(client: &Client, facts: &BatchFacts) -> Result<String, Failure> {
             profile: facts.profile.clone(),
             scanned_at: facts.scanned_at.map(|at| at.to_string()),
             procedure_version: facts.procedure_version.clone(),
-            sheets_expected: facts.sheets_expected,
-            pages_expected: facts.pages_expected,
+            sheets_expected: count.0,
+            pages_expected: count.1,
             anomalies: facts.anomalies.clone(),
         };
         return Ok(client.open_batch(&asked)?.id);

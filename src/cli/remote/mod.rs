@@ -1,8 +1,10 @@
 //! The same commands through a running server (`--server URL`): same fields, same exit codes.
 
+mod document;
 mod ingest;
 mod show;
 
+pub(super) use document::{add_version, file};
 pub(super) use ingest::ingest;
 pub(super) use show::show;
 

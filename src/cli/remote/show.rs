@@ -3,6 +3,7 @@
 use super::super::args::Show;
 use super::super::context::Context;
 use super::super::failure::{Exit, Failure};
+use super::super::history;
 use super::super::out::{Out, counted, number, plain, size};
 use super::super::rows::{DocumentLine, FindingLine};
 use super::super::show::{document, download, pages};
@@ -39,6 +40,7 @@ impl From<Document> for DocumentLine {
             searchable: row.searchable,
             pages: row.pages,
             findings: row.findings.into_iter().map(finding).collect(),
+            history: Vec::new(),
         }
     }
 }
@@ -65,7 +67,9 @@ pub(in crate::cli) fn show(
             if args.events {
                 events(client.document_events(&found.id)?, out);
             } else {
-                document(&found.into(), out);
+                let mut line = DocumentLine::from(found);
+                line.history = history::remote(&client, &line.document_id)?;
+                document(&line, out);
             }
         }
         return Ok(Exit::Done);
@@ -82,6 +86,9 @@ pub(in crate::cli) fn show(
             batch.rejected,
             batch.balance
         ));
+        if let Some(note) = &batch.page_note {
+            out.text(format!("Seiten: {note}"));
+        }
         out.object(&batch);
         return Ok(Exit::Done);
     }
