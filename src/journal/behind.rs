@@ -138,9 +138,10 @@ impl<T> Follower<T> {
 mod tests {
     use super::*;
     use crate::domain::event::{
-        Actor, BatchClosed, BatchOpened, Context, ErasurePermitted, Event, NumberDrawn, Recorded,
+        Actor, BatchClosed, BatchOpened, Context, DocumentFiled, ErasurePermitted, Event, NumberDrawn,
+        Recorded,
     };
-    use crate::domain::{Digest, EntityKind};
+    use crate::domain::{CaseFileId, Digest, EntityKind};
     use crate::journal::LeafRecord;
     use jiff::Timestamp;
     use std::collections::BTreeMap;
@@ -171,6 +172,11 @@ mod tests {
         fn take(facts: &mut Facts, commit: &CommitRecord) {
             for recorded in commit.events() {
                 let effects = recorded.event.effects(&recorded.objects);
+                for key in effects.releases {
+                    if facts.owners.get(&key) == Some(&recorded.entity) {
+                        facts.owners.remove(&key);
+                    }
+                }
                 for key in effects.claims {
                     facts.owners.insert(key, recorded.entity);
                 }
@@ -235,6 +241,12 @@ mod tests {
         CounterKey { owner: entity(EntityKind::PlanUnit, 1), scope: "2026".to_owned() }
     }
 
+    const LETTER: Digest = Digest::from_bytes([7; 32]);
+
+    fn case_file(number: u64) -> CaseFileId {
+        CaseFileId::from_uuid(Uuid::from_u128(u128::from(number)))
+    }
+
     /// Runs the follower beside `play`.
     fn with_follower(slow: &Arc<Slow>, play: impl FnOnce(Behind<u64>)) -> (Vec<u64>, usize) {
         let (ahead, follower) = behind(slow.clone());
@@ -259,10 +271,19 @@ mod tests {
         let mut eager = Facts::default();
         let mut lagged = 0;
         let (heard, broke) = with_follower(&slow, |ahead| {
-            let mut allowed = 0;
+            let (mut allowed, mut places) = (0, BTreeMap::new());
             for seq in 1..=COMMITS {
                 let batch = entity(EntityKind::Batch, chance(8));
-                let (owner, event) = match chance(4) {
+                let document = entity(EntityKind::Document, chance(3));
+                let (from, to) = (places.get(&document).copied(), case_file(chance(4)));
+                let is_free = !eager.owners.contains_key(&UniqueKey::content(Some(to), &LETTER));
+                let (owner, event) = match chance(5) {
+                    // The same letter, several times over, goes where it does not lie already.
+                    4 if is_free => {
+                        places.insert(document, to);
+                        let filed = DocumentFiled { case_file: to, from, sha256: LETTER };
+                        (document, Event::DocumentFiled(filed))
+                    }
                     0 => {
                         let value = ahead.counter(&counter()).unwrap() + 1;
                         let drawn = NumberDrawn { scope: "2026".to_owned(), value };
@@ -293,6 +314,10 @@ mod tests {
                 }
                 for (key, owner) in &eager.owners {
                     assert_eq!(ahead.owner(key).unwrap(), Some(*owner), "{seq}");
+                }
+                for number in 0..4 {
+                    let key = UniqueKey::content(Some(case_file(number)), &LETTER);
+                    assert_eq!(ahead.owner(&key).unwrap(), eager.owners.get(&key).copied(), "{seq}");
                 }
                 let expected = eager.counters.get(&counter()).copied().unwrap_or(0);
                 assert_eq!(ahead.counter(&counter()).unwrap(), expected, "{seq}");
