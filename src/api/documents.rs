@@ -33,6 +33,7 @@ type Taken = Result<Receipt, (Rejection, Option<String>)>;
         ("Idempotency-Key" = Option<String>, Header, description = "Schlüssel, unter dem die Anfrage wiederholt werden darf"),
         ("Repr-Digest" = Option<String>, Header, description = "Angekündigte Prüfsumme: `sha-256=:…:` (auch `Content-Digest`)"),
         ("Content-Length" = Option<u64>, Header, description = "Angekündigte Länge"),
+        ("Priority" = Option<String>, Header, description = "`u=0` bis `u=2` (RFC 9218): Jemand wartet darauf; das Dokument wird vor dem Rückstand gelesen"),
     ),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
@@ -52,6 +53,7 @@ pub(super) async fn create(
     let key = idempotency_key(request.headers())?;
     let digest = digest_header::declared(request.headers())?;
     refuse_encodings(request.headers())?;
+    let is_urgent = is_urgent(request.headers());
     if is_multipart(request.headers()) {
         if digest.is_some() {
             let detail = "Bei multipart/form-data steht die Prüfsumme der Datei in „metadata“ (sha256).";
@@ -64,7 +66,8 @@ pub(super) async fn create(
             return Err(wrong);
         }
         let facts = part.facts.take().unwrap_or(facts);
-        let announced = facts.parse(part.name.as_deref(), key)?;
+        let mut announced = facts.parse(part.name.as_deref(), key)?;
+        announced.is_urgent = is_urgent;
         return take(&api, &caller, announced, &mut parts.only(part)).await;
     }
     let size = announced_size(request.headers());
@@ -73,6 +76,7 @@ pub(super) async fn create(
         return Err(drain_rejected(request, size, limit).await);
     }
     let mut announced = facts.parse(None, key)?;
+    announced.is_urgent = is_urgent;
     if digest.is_some_and(|digest| announced.declared.sha256.is_some_and(|known| known != digest)) {
         return Err(Problem::malformed("Die angekündigten Prüfsummen widersprechen sich."));
     }
@@ -80,6 +84,12 @@ pub(super) async fn create(
     announced.declared.size = announced.declared.size.or(size);
     let mut stream = request.into_body().into_data_stream();
     take(&api, &caller, announced, &mut stream).await
+}
+
+/// Whether the sender waits for the result: an urgency above the usual one (RFC 9218).
+fn is_urgent(headers: &HeaderMap) -> bool {
+    let text = headers.get("priority").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.split(',').any(|member| matches!(member.trim(), "u=0" | "u=1" | "u=2"))
 }
 
 /// The length that `Content-Length` announces.
@@ -177,6 +187,9 @@ pub(super) fn receive(
         Outcome::Received(accepted) => ("received", accepted),
         Outcome::Duplicate(accepted) => ("duplicate", accepted),
     };
+    if announced.is_urgent {
+        archive.read_first(accepted.document);
+    }
     let mut receipt = Receipt::accepted(status, &accepted);
     // From here on everything is safe: what cannot be told now must not look like a failure.
     if let Ok(views) = archive.receipts(permit, accepted.document)
@@ -321,7 +334,8 @@ pub(super) fn seen(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
         return Ok(None);
     }
     let tag = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-    let seq = tag.and_then(|tag| tag.split_once('-')).and_then(|(seq, _)| seq.parse().ok());
+    let parts = tag.and_then(|tag| tag.split_once('-')).filter(|(_, flag)| matches!(*flag, "0" | "1"));
+    let seq = parts.and_then(|(seq, _)| seq.parse().ok());
     seq.map(Some).ok_or_else(|| {
         Problem::malformed("If-Match: erwartet wird der ETag aus GET /documents/{id} (genau einer) oder *.")
     })
@@ -343,4 +357,42 @@ pub(super) async fn events(
         archive.events(permit, id.into())
     });
     Ok(Json(Page { items: events.await?.iter().map(StoredEvent::from).collect(), next: None }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &'static str, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn if_match_names_a_commit_and_nothing_else_passes() {
+        let seen = |value| seen(&with("if-match", value)).ok();
+        assert_eq!(super::seen(&HeaderMap::new()).unwrap(), None);
+        for (value, expected) in [
+            ("\"12-0\"", Some(Some(12))),
+            (" \"12-1\" ", Some(Some(12))),
+            ("*", Some(None)),
+            ("\"12-2\"", None),
+            ("\"12\"", None),
+            ("12-0", None),
+            ("W/\"12-0\"", None),
+            ("\"12-0\", \"13-0\"", None),
+            ("", None),
+        ] {
+            assert_eq!(seen(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn only_an_urgency_above_the_usual_is_urgent() {
+        for (value, expected) in
+            [("u=1", true), ("i, u=0", true), ("u=3", false), ("u=7", false), ("i", false)]
+        {
+            assert_eq!(is_urgent(&with("priority", value)), expected, "{value}");
+        }
+        assert!(!is_urgent(&HeaderMap::new()));
+    }
 }

@@ -124,6 +124,8 @@ impl Fields {
 pub(super) struct Announced {
     pub(super) arrival: Arrival,
     pub(super) declared: Declared,
+    /// Whether the sender waits until it is found.
+    pub(super) is_urgent: bool,
     case_file: Option<String>,
     unit: Option<String>,
 }
@@ -151,6 +153,7 @@ impl DocumentFacts {
         Ok(Announced {
             arrival,
             declared: Declared { sha256, size: self.bytes },
+            is_urgent: false,
             case_file: self.case_file.clone(),
             unit: self.unit.clone(),
         })

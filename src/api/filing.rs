@@ -17,7 +17,7 @@ use axum::response::Response;
 ///
 /// Aus dem Posteingang in eine Akte, oder aus einer falschen Akte in die richtige; alle Versionen gehen mit. Beide Akten
 /// müssen offen sein. Liegt das Dokument schon dort, ändert sich nichts: die Anfrage darf wiederholt werden. Mit
-/// `If-Match` (ETag aus `GET /documents/{id}`) wird sie abgelehnt (412), wenn das Dokument inzwischen geändert wurde; dass
+/// `If-Match` (`ETag` aus `GET /documents/{id}`) wird sie abgelehnt (412), wenn das Dokument inzwischen geändert wurde; dass
 /// sich nur `searchable` änderte, zählt nicht.
 #[utoipa::path(
     post, path = "/documents/{id}/file", tag = "Dokumente", operation_id = "fileDocument",

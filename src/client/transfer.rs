@@ -20,6 +20,8 @@ pub struct Upload {
     pub facts: DocumentFacts,
     /// The key under which it may be sent again; none means a new one for this call.
     pub key: Option<String>,
+    /// Whether someone waits until it is found: it is then read before the backlog.
+    pub is_urgent: bool,
 }
 
 /// What became of an upload.
@@ -70,7 +72,7 @@ impl Client {
     pub fn ingest_file(&self, path: &Path, upload: &Upload) -> Result<Sent, ClientError> {
         let mut facts = upload.facts.clone();
         facts.name = facts.name.or_else(|| file_name(path));
-        self.upload(&self.url(&["documents"]), &facts, path, upload.key.clone())
+        self.upload(&self.url(&["documents"]), &facts, path, upload.key.clone(), upload.is_urgent)
     }
 
     /// Adds a version to a document, as [`ingest_file`](Self::ingest_file) uploads a file.
@@ -80,7 +82,7 @@ impl Client {
     pub fn add_version(&self, id: &str, path: &Path, facts: &VersionFacts) -> Result<Sent, ClientError> {
         let mut facts = facts.clone();
         facts.name = facts.name.or_else(|| file_name(path));
-        self.upload(&self.url(&["documents", id, "versions"]), &facts, path, None)
+        self.upload(&self.url(&["documents", id, "versions"]), &facts, path, None, false)
     }
 
     fn upload(
@@ -89,6 +91,7 @@ impl Client {
         facts: &impl Serialize,
         path: &Path,
         key: Option<String>,
+        is_urgent: bool,
     ) -> Result<Sent, ClientError> {
         let key = key.unwrap_or_else(|| Uuid::new_v4().to_string());
         let digest = Arc::new(Mutex::new(None));
@@ -99,6 +102,7 @@ impl Client {
             let body = Hashing { file, left: size, hasher, digest: digest.clone() };
             let request = http.post(url.clone()).query(facts).header("idempotency-key", &key);
             let request = request.header("content-type", "application/octet-stream");
+            let request = if is_urgent { request.header("priority", "u=1") } else { request };
             Ok(request.body(Body::sized(body, size)))
         });
         let receipt: Receipt = match answer {

@@ -45,13 +45,15 @@ pub(in crate::cli) fn ingest(
     let case_file = args.case_file.as_ref().map(|name| case_file_id(&client, name)).transpose()?;
     let root = Root::of(&args.paths)?;
     let batch = open_batch(&client, &facts(&args.facts, &root.name, &root.name))?;
-    let base = DocumentFacts {
+    let facts = DocumentFacts {
         case_file,
         origin: Some(args.facts.origin.to_string()),
         classification: args.facts.classification.map(|class| class.to_string()),
         batch: Some(batch.clone()),
         ..DocumentFacts::default()
     };
+    // Whoever waits does so for these files, not for what others have left to be read.
+    let base = Upload { facts, key: None, is_urgent: !args.no_wait };
     let stop = stop::on_interrupt();
     let started = Instant::now();
     let total = is_seen().then(|| args.paths.iter().map(|path| Walk::new(path).count() as u64).sum());
@@ -146,7 +148,7 @@ fn open_batch(client: &Client, facts: &BatchFacts) -> Result<String, Failure> {
 fn upload_all(
     client: &Client,
     root: &Root,
-    base: &DocumentFacts,
+    base: &Upload,
     walk: &Mutex<impl Iterator<Item = Found>>,
     arrived: &Mutex<Arrived>,
     stop: &AtomicBool,
@@ -164,7 +166,7 @@ fn upload_all(
     }
 }
 
-fn upload(client: &Client, root: &Root, base: &DocumentFacts, found: &Found) -> FileLine {
+fn upload(client: &Client, root: &Root, base: &Upload, found: &Found) -> FileLine {
     let path = found.path.to_string_lossy().into_owned();
     let unstored = |status, code: &str, detail: String| {
         FileLine::unstored(
@@ -176,9 +178,9 @@ fn upload(client: &Client, root: &Root, base: &DocumentFacts, found: &Found) -> 
     if let Some((rejection, detail)) = &found.rejection {
         return unstored("rejected", rejection.word(), sentence(*rejection, Some(detail)));
     }
-    let mut facts = base.clone();
-    facts.path = Some(shown_path(&root.relative(&found.path)));
-    match client.ingest_file(&found.path, &Upload { facts, key: None }) {
+    let mut upload = base.clone();
+    upload.facts.path = Some(shown_path(&root.relative(&found.path)));
+    match client.ingest_file(&found.path, &upload) {
         Ok(Sent::Stored(receipt)) => stored(path.clone(), &receipt),
         Ok(Sent::Rejected { reason, detail }) => unstored("rejected", &reason, detail),
         Err(ClientError::Io(error)) => {

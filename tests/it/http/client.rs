@@ -61,7 +61,7 @@ fn a_batch_can_be_uploaded_file_by_file() {
             path: Some(format!("x/{name}")),
             ..DocumentFacts::default()
         };
-        let sent = client.ingest_file(&path, &Upload { facts, key: None }).unwrap();
+        let sent = client.ingest_file(&path, &Upload { facts, ..Upload::default() }).unwrap();
         match (name, sent) {
             ("a" | "b", Sent::Stored(receipt)) => assert_eq!(receipt.status, "received"),
             ("d", Sent::Stored(receipt)) => assert_eq!(receipt.status, "duplicate"),
@@ -83,7 +83,7 @@ fn failures_are_told_apart() {
     let client = Client::new(&server.url(), &server.token).unwrap();
     let facts = DocumentFacts { case_file: Some("60.10-1900/1".into()), ..DocumentFacts::default() };
     let path = file(&server.folder, "a", b"Brief");
-    let error = client.ingest_file(&path, &Upload { facts, key: None }).unwrap_err();
+    let error = client.ingest_file(&path, &Upload { facts, ..Upload::default() }).unwrap_err();
     assert_eq!(error.kind(), Kind::Missing, "{error}");
     let error = client.ingest_file(&server.folder.path().join("nirgends"), &Upload::default()).unwrap_err();
     assert!(matches!(error, ClientError::Io(_)), "{error:?}");
