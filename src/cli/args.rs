@@ -69,7 +69,7 @@ pub(super) enum Command {
     /// Dateien und Ordner aufnehmen
     Ingest(Box<Ingest>),
     /// Ein Dokument ablegen: aus dem Posteingang oder einer falschen Akte in die richtige
-    File(File),
+    File(FileDocument),
     /// Einem Dokument eine neue Version hinzufügen; frühere bleiben
     AddVersion(AddVersion),
     /// Suchen
@@ -216,7 +216,7 @@ pub(super) struct Facts {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct File {
+pub(super) struct FileDocument {
     /// Kennung oder SHA-256 des Dokuments
     #[arg(value_name = "DOKUMENT")]
     pub(super) document: String,

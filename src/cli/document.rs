@@ -1,6 +1,6 @@
 //! `eakte file` and `eakte add-version`: changing one document.
 
-use super::args::{AddVersion, File};
+use super::args::{AddVersion, FileDocument};
 use super::context::{Context, Desk};
 use super::failure::{Exit, Failure};
 use super::out::{Out, counted, hint, plain};
@@ -41,7 +41,7 @@ fn find(desk: &Desk, what: &str) -> Result<DocumentState, Failure> {
     Ok(desk.archive.document(&desk.permit, id)?)
 }
 
-pub(super) fn file(context: &Context, args: &File, out: &mut Out) -> Result<Exit, Failure> {
+pub(super) fn file(context: &Context, args: &FileDocument, out: &mut Out) -> Result<Exit, Failure> {
     if let Some(url) = context.server() {
         return super::remote::file(context, url, args, out);
     }
@@ -52,21 +52,21 @@ pub(super) fn file(context: &Context, args: &File, out: &mut Out) -> Result<Exit
     let target = target
         .ok_or_else(|| Failure::refused(format!("Die Akte „{}“ gibt es nicht.", plain(&args.case_file))))?;
     let after = archive.file_document(permit, before.id, target, args.reason.as_ref(), None)?;
-    let from = (before.row.case_file != after.row.case_file).then_some(before.file_reference);
+    let moved = before.row.case_file != after.row.case_file;
     if let Some(line) = DocumentLine::new(&after) {
-        present_filed(from.as_ref().map(Option::as_deref), &line, out);
+        present_filed(moved, before.file_reference.as_deref(), &line, out);
     }
     Ok(Exit::Done)
 }
 
-/// Says where a document lies now. `from` is where it lay before; none means that it lay there already.
-pub(super) fn present_filed(from: Option<Option<&str>>, line: &DocumentLine, out: &mut Out) {
+/// Says where a document lies now. `from` is the case file it lay in before, if it was in one.
+pub(super) fn present_filed(moved: bool, from: Option<&str>, line: &DocumentLine, out: &mut Out) {
     out.object(line);
     let (title, to) = (plain(&line.title), plain(line.file_reference.as_deref().unwrap_or_default()));
     out.text(match from {
-        None => format!("„{title}“ liegt schon in der Akte {to}; es hat sich nichts geändert."),
-        Some(None) => format!("„{title}“ ist aus dem Posteingang in die Akte {to} abgelegt."),
-        Some(Some(from)) => format!("„{title}“ ist aus der Akte {} in die Akte {to} umgelegt.", plain(from)),
+        _ if !moved => format!("„{title}“ liegt schon in der Akte {to}; es hat sich nichts geändert."),
+        None => format!("„{title}“ ist aus dem Posteingang in die Akte {to} abgelegt."),
+        Some(from) => format!("„{title}“ ist aus der Akte {} in die Akte {to} umgelegt.", plain(from)),
     });
 }
 

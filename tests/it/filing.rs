@@ -80,7 +80,7 @@ fn check(town: &TestArchive) {
     let report = town.archive.verify(&town.permit, &VerifyOptions::default(), &|_| {}).unwrap();
     assert_eq!((report.findings, report.notices), (Vec::new(), Vec::new()));
     let store: Arc<dyn ObjectStore> =
-        Arc::new(Disk::open_to_read(&town.folder.path().join("data/store")).unwrap());
+        Arc::new(Disk::open_to_read(town.folder.path().join("data/store")).unwrap());
     whole(&town.archive, &store, &town.folder.path().join("fresh"), "filing");
 }
 
@@ -129,7 +129,7 @@ fn a_document_goes_from_the_inbox_into_a_case_file_and_on_into_another() {
     assert_eq!(file(&town, id, second).unwrap(), Some(second));
     assert_eq!((documents(&town, Some(first)), documents(&town, Some(second))), (vec![], vec![id]));
     let events = town.archive.events(&town.permit, id.into()).unwrap();
-    let kinds: Vec<_> = events.iter().map(|event| event.kind()).collect();
+    let kinds: Vec<_> = events.iter().map(eakte::archive::EventView::kind).collect();
     assert_eq!(kinds, ["document.received", "document.filed", "document.filed"]);
     assert_eq!(events[1].recorded.context.reason.as_deref(), Some("liegt auf dem falschen Stapel"));
 

@@ -1,6 +1,6 @@
 //! Changing a document through a server.
 
-use super::super::args::{AddVersion, File};
+use super::super::args::{AddVersion, FileDocument};
 use super::super::context::Context;
 use super::super::document::{no_document, present_filed, present_version, several_documents};
 use super::super::failure::{Exit, Failure};
@@ -30,7 +30,7 @@ fn find(client: &Client, what: &str) -> Result<Document, Failure> {
 pub(in crate::cli) fn file(
     context: &Context,
     url: &str,
-    args: &File,
+    args: &FileDocument,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
     let client = client(context, url)?;
@@ -38,8 +38,8 @@ pub(in crate::cli) fn file(
     let case_file = case_file_id(&client, &args.case_file)?;
     let reason = args.reason.as_ref().map(ToString::to_string);
     let after = client.file_document(&before.id, &DocumentFiling { case_file, reason })?;
-    let from = (before.case_file != after.case_file).then_some(before.file_reference);
-    present_filed(from.as_ref().map(Option::as_deref), &DocumentLine::from(after), out);
+    let moved = before.case_file != after.case_file;
+    present_filed(moved, before.file_reference.as_deref(), &DocumentLine::from(after), out);
     Ok(Exit::Done)
 }
 
