@@ -13,7 +13,7 @@ use eakte::domain::document::Arrival;
 use eakte::domain::event::Event;
 use eakte::domain::text::Line;
 use eakte::domain::{Digest, DocumentId};
-use eakte::ingest::{BatchFacts, Declared, Entry, FileStatus, Outcome, Walk};
+use eakte::ingest::{BatchFacts, Declared, Entry, FileStatus, NewVersion, Outcome, Walk};
 use eakte::journal::{Applied, Projection as _};
 use eakte::store::ObjectStore;
 use eakte::verify::VerifyOptions;
@@ -154,17 +154,29 @@ impl Town {
         let Ok(unit) = archive.unit_named("60") else { return work };
         let new = NewCaseFile { plan_unit: line("60.10"), wish: wish(unit) };
         let case_file = note(&mut work, archive.open_case_file(permit, &new)).map(|(id, _)| id);
-        let arrival = Arrival {
-            idempotency_key: Some("single".to_owned()),
-            ..Arrival::named("Brief.txt", Origin::Upload)
+        let receive = |key: &str, bytes: &[u8]| {
+            let arrival = Arrival {
+                idempotency_key: Some(key.to_owned()),
+                ..Arrival::named("Brief.txt", Origin::Upload)
+            };
+            archive.receive(permit, &arrival, None, &mut &*bytes, &Declared::default())
         };
-        let single = archive.receive(permit, &arrival, None, &mut &SINGLE[..], &Declared::default());
-        match note(&mut work, single) {
-            Some(Outcome::Received(accepted) | Outcome::Duplicate(accepted)) => {
-                work.accepted.insert((accepted.document, accepted.sha256));
-            }
-            Some(outcome @ Outcome::Rejected { .. }) => work.failures.push(format!("{outcome:?}")),
-            None => {}
+        if let Some(single) = accept(&mut work, receive("single", SINGLE)) {
+            let new = NewVersion { source_name: "Brief neu.txt".to_owned(), ..NewVersion::default() };
+            let body = &mut &b"Sehr geehrte Damen und Herren, anbei der berichtigte Antrag."[..];
+            let version = archive.add_version(permit, single, &new, body, &Declared::default());
+            accept(&mut work, version);
+        }
+        let letters = OpenCaseFile {
+            title: line("Schriftwechsel"),
+            import_key: Some("letters".to_owned()),
+            ..self::wish(unit)
+        };
+        let letters = NewCaseFile { plan_unit: line("60.10"), wish: letters };
+        let letters = note(&mut work, archive.open_case_file(permit, &letters)).map(|(id, _)| id);
+        if let Some((letters, letter)) = letters.zip(accept(&mut work, receive("letter", b"Eine Frage"))) {
+            let filed = archive.file_document(permit, letter, letters, None, None);
+            note(&mut work, filed.map(|state| assert_eq!(state.row.case_file, Some(letters))));
         }
         if let Some(case_file) = case_file {
             self.batch(archive, permit, case_file, &mut work);
@@ -209,9 +221,19 @@ impl Town {
     pub fn check(&self, open: &Open, context: &str) {
         let (archive, catalogue) = (&*open.archive, open.archive.catalogue());
         let summary = catalogue.summary().unwrap();
-        assert_eq!((summary.case_files, summary.documents), (1, 3), "{context}: {summary:?}");
+        assert_eq!((summary.case_files, summary.documents), (2, 4), "{context}: {summary:?}");
         let case_files = archive.case_files(&open.permit, None, None, 10).unwrap().items;
         assert_eq!(case_files[0].1.data.reference, "60.10-2026/1", "{context}");
+        let of = |title: &str| {
+            let found = case_files.iter().find(|(_, row)| row.data.title == title).map(|(id, _)| *id);
+            catalogue.documents_of(found, None, 10).unwrap().items
+        };
+        let letters = of("Schriftwechsel");
+        assert_eq!((letters.len(), letters[0].1.received.case_file), (1, None), "{context}: {letters:?}");
+        let inbox = catalogue.documents_of(None, None, 10).unwrap().items;
+        // Others may wait there, too: a paper that failed before its case file was closed.
+        let renewed = inbox.iter().filter(|(_, row)| row.versions.len() == 2).count();
+        assert_eq!(renewed, 1, "{context}: {inbox:?}");
         let batches = catalogue.batches(None, 10).unwrap().items;
         assert_eq!(batches.len(), 1, "{context}: {batches:?}");
         let (id, row) = &batches[0];
@@ -287,6 +309,20 @@ pub fn wish(unit: eakte::domain::UnitId) -> OpenCaseFile {
         parties: Vec::new(),
         fields: BTreeMap::new(),
         import_key: Some("carport".to_owned()),
+    }
+}
+
+/// Notes what was acknowledged.
+fn accept(work: &mut Work, outcome: Result<Outcome, Error>) -> Option<DocumentId> {
+    match note(work, outcome)? {
+        Outcome::Received(accepted) | Outcome::Duplicate(accepted) => {
+            work.accepted.insert((accepted.document, accepted.sha256));
+            Some(accepted.document)
+        }
+        outcome @ Outcome::Rejected { .. } => {
+            work.failures.push(format!("{outcome:?}"));
+            None
+        }
     }
 }
 
