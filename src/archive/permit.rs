@@ -92,6 +92,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_lies_in_a_case_file_is_moved_by_those_who_keep_it() {
+        for (role, files, takes_in) in [
+            (Role::Clerk, true, true),
+            (Role::Records, true, false),
+            (Role::Scanner, false, true),
+            (Role::Auditor, false, false),
+        ] {
+            let account = AccountId::from_uuid(uuid::Uuid::from_u128(1));
+            let permit = Permit { tenant: "t".parse().unwrap(), account, roles: vec![role] };
+            assert_eq!(permit.require(Permission::File).is_ok(), files, "{role}");
+            assert_eq!(permit.require(Permission::Ingest).is_ok(), takes_in, "{role}");
+        }
+    }
+
+    #[test]
     fn a_token_names_its_tenant() {
         let tenant: TenantSlug = "kreis-7".parse().unwrap();
         let (text, digest) = new_token(&tenant, &crate::clock::SystemEntropy);
