@@ -24,3 +24,4 @@ pub mod tasks;
 pub mod verify;
 pub mod wake;
 pub mod watch;
+pub mod wording;

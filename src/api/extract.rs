@@ -2,6 +2,7 @@
 
 use super::{Api, Problem};
 use crate::catalogue::Cursor;
+use crate::wording;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::{HeaderMap, StatusCode, header, request::Parts};
 use futures_util::StreamExt as _;
@@ -42,6 +43,7 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        const PREFIX: &str = "Failed to deserialize query string: ";
         let limit = api.0.limits.query_bytes;
         if parts.uri.query().is_some_and(|query| query.len() > limit) {
             let detail = format!("Die Angaben in der Adresse sind länger als {limit} Byte.");
@@ -49,10 +51,14 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Query<T> {
         }
         let query = axum::extract::Query::<T>::try_from_uri(&parts.uri);
         query.map(|query| Self(query.0)).map_err(|error| {
-            Problem::malformed(format!(
-                "Die Angaben in der Adresse sind nicht verständlich: {}",
-                error.body_text()
-            ))
+            let said = error.body_text();
+            let said = said.strip_prefix(PREFIX).unwrap_or(&said);
+            // What is wrong with one parameter begins with its name.
+            let told = match said.split_once(": ") {
+                Some((name, said)) if !name.contains(' ') => format!("{name}: {}", wording::value(said)),
+                _ => wording::value(said),
+            };
+            Problem::malformed(format!("Die Angaben in der Adresse sind nicht verständlich: {told}."))
         })
     }
 }
@@ -130,8 +136,9 @@ impl<T: DeserializeOwned + Default> FromRequest<Api> for OptionalJson<T> {
 
 /// Reads JSON strictly.
 pub(super) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| Problem::malformed(format!("Das JSON ist nicht verständlich: {error}")))
+    serde_json::from_slice(bytes).map_err(|error| {
+        Problem::malformed(format!("Das JSON ist nicht verständlich: {}.", wording::json(&error)))
+    })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -7,7 +7,8 @@ use crate::journal::{AppendError, JournalError, ProjectionError};
 use crate::project::ProjectError;
 use crate::search::{IndexError, OpenError};
 use crate::store::StoreError;
-use std::{error, fmt};
+use crate::wording::os;
+use std::{error, fmt, io};
 
 /// A closed list of what can go wrong. One table turns it into an HTTP status, one into an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,6 +59,12 @@ impl Error {
     /// A failure whose cause tells people enough.
     pub fn from_cause(kind: Kind, cause: impl error::Error + Send + Sync + 'static) -> Self {
         Self { kind, public: cause.to_string(), source: Some(Box::new(cause)) }
+    }
+
+    /// The operating system refused something that has no name of its own.
+    pub fn from_os(refusal: io::Error) -> Self {
+        let public = format!("Das Betriebssystem verweigert etwas Nötiges: {}.", os(&refusal));
+        Self { kind: Kind::Unavailable, public, source: Some(Box::new(refusal)) }
     }
 
     /// There is no such thing.

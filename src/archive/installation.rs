@@ -16,6 +16,7 @@ use crate::store::{
     BucketConfig, Created, Key, Lock, ObjectStore, Prefix, StoreError, StoreLocation, create_store,
     open_store, open_store_to_read,
 };
+use crate::wording;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -333,7 +334,7 @@ pub(crate) fn tenants_in(store: &dyn ObjectStore) -> Result<Vec<TenantSlug>, Sto
 
 /// A file or folder of ours that the operating system keeps from us.
 pub(super) fn unusable(path: &Path, source: io::Error) -> Error {
-    let public = format!("{} ist nicht benutzbar: {source}", path.display());
+    let public = format!("{} ist nicht benutzbar: {}.", path.display(), wording::os(&source));
     Error { kind: Kind::Unavailable, public, source: Some(Box::new(source)) }
 }
 

@@ -172,17 +172,14 @@ impl Archive {
         }
         tracing::warn!("the search index cannot follow and is built again");
         drop(opened);
-        std::fs::remove_dir_all(&directory).map_err(|source| Error::from_cause(Kind::Unavailable, source))?;
+        std::fs::remove_dir_all(&directory).map_err(Error::from_os)?;
         Ok(indexer(open()?.0))
     }
 
     /// Starts what follows by itself: indexing and digitising.
     fn start(&mut self, directory: &std::path::Path) -> Result<(), Error> {
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new()
-                .name(name.to_owned())
-                .spawn(work)
-                .map_err(|source| Error::from_cause(Kind::Unavailable, source))
+            std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(Error::from_os)
         };
         let (indexer, committed, done, stop) =
             (self.indexer.clone(), self.committed.clone(), self.indexed.clone(), self.stop.clone());

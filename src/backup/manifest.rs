@@ -2,6 +2,7 @@
 
 use crate::domain::{Digest, TenantSlug};
 use crate::store::{Key, ObjectStore, StoreError};
+use crate::wording;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -58,7 +59,8 @@ impl Manifest {
             Err(error) => return Err(error),
         };
         let unknown = |found: String| StoreError::UnknownFormat { place: place.to_owned(), found };
-        let manifest: Self = serde_json::from_slice(&bytes).map_err(|error| unknown(error.to_string()))?;
+        let manifest: Self =
+            serde_json::from_slice(&bytes).map_err(|error| unknown(wording::json(&error)))?;
         if manifest.format == FORMAT { Ok(Some(manifest)) } else { Err(unknown(manifest.format)) }
     }
 

@@ -19,6 +19,7 @@ use crate::domain::guard::{CounterKey, UniqueKey};
 use crate::domain::merkle::Frontier;
 use crate::domain::{Digest, EntityId};
 use crate::journal::{Applied, CommitRecord, Life, Projection, ProjectionError};
+use crate::wording;
 use changes::Changes;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -34,10 +35,10 @@ pub const SCHEMA: u32 = 3;
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
     /// sled failed.
-    #[error("Katalog: {0}")]
+    #[error("Katalog: {}", sled_said(.0))]
     Sled(#[from] sled::Error),
     /// A row cannot be read.
-    #[error("Katalog: Eine Zeile ist nicht lesbar ({0})")]
+    #[error("Katalog: Eine Zeile ist nicht lesbar ({})", wording::json(.0))]
     Row(serde_json::Error),
     /// Written by another version of the program.
     #[error("Katalog: Aufbau {0} statt {SCHEMA}")]
@@ -46,13 +47,21 @@ pub enum CatalogueError {
     #[error("Katalog: beim Öffnen abgestürzt")]
     Panicked,
     /// The directory could not be deleted or made.
-    #[error("Katalog {path}: {source}")]
+    #[error("Katalog {}: {}", path.display(), wording::os(source))]
     Directory {
         /// Where.
         path: PathBuf,
         /// What the operating system says.
         source: io::Error,
     },
+}
+
+/// What sled says: mostly the operating system's refusal.
+fn sled_said(error: &sled::Error) -> String {
+    match error {
+        sled::Error::Io(refusal) => wording::os(refusal),
+        other => format!("die Dateien sind beschädigt (technisch: {other})"),
+    }
 }
 
 impl From<CatalogueError> for ProjectionError {

@@ -7,6 +7,7 @@ use crate::clock::{SystemClock, SystemEntropy};
 use crate::config::{Flags, Loaded};
 use crate::domain::TenantSlug;
 use crate::store::StoreError;
+use crate::wording;
 use std::error::Error as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -215,8 +216,9 @@ fn read_token(path: &Path) -> Result<String, Failure> {
     match fs::File::open(path).and_then(|file| file.take(4_096).read_to_string(&mut text)) {
         Ok(_) => Ok(text.trim().to_owned()),
         Err(error) => Err(Failure::usage(format!(
-            "Die Datei {} mit dem Zugangstoken ist nicht lesbar ({error}).",
-            path.display()
+            "Die Datei {} mit dem Zugangstoken ist nicht lesbar ({}).",
+            path.display(),
+            wording::os(&error)
         ))),
     }
 }

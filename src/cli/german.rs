@@ -2,6 +2,7 @@
 
 use super::args::Cli;
 use super::failure::Exit;
+use crate::wording;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, CommandFactory as _};
 use std::io::Write as _;
@@ -81,18 +82,23 @@ fn complaint(error: &clap::Error, kind: ErrorKind) -> String {
     let (arg, value) = (context(ContextKind::InvalidArg), context(ContextKind::InvalidValue));
     let similar = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue]
         .into_iter()
-        .map(context)
-        .find(|text| !text.is_empty())
-        .map(|text| format!(" Gemeint ist vielleicht „{text}“."))
+        .find_map(|kind| match error.get(kind)? {
+            ContextValue::String(text) => Some(format!("„{text}“")),
+            ContextValue::Strings(texts) if !texts.is_empty() => {
+                Some(texts.iter().map(|text| format!("„{text}“")).collect::<Vec<_>>().join(" oder "))
+            }
+            _ => None,
+        })
+        .map(|names| format!(" Gemeint ist vielleicht {names}."))
         .unwrap_or_default();
-    let reason = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    let reason = std::error::Error::source(error).map(reason).unwrap_or_default();
     match kind {
         ErrorKind::UnknownArgument => format!("„{arg}“ gibt es hier nicht.{similar}"),
         ErrorKind::InvalidSubcommand => {
             format!("Den Befehl „{}“ gibt es nicht.{similar}", context(ContextKind::InvalidSubcommand))
         }
         ErrorKind::MissingSubcommand => "Es fehlt ein Befehl.".to_owned(),
-        ErrorKind::MissingRequiredArgument => format!("Es fehlt: {arg}."),
+        ErrorKind::MissingRequiredArgument => format!("Es fehlt: {}.", arg.replace("...", "")),
         ErrorKind::InvalidValue if value.is_empty() => format!("„{arg}“ braucht einen Wert."),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation if reason.is_empty() => {
             format!("Der Wert „{value}“ für „{arg}“ geht nicht.{similar}")
@@ -117,6 +123,20 @@ fn complaint(error: &clap::Error, kind: ErrorKind) -> String {
     }
 }
 
+/// Why a value was refused: our own types say it in German, the others are put into words here.
+fn reason(cause: &(dyn std::error::Error + 'static)) -> String {
+    let said = cause.to_string();
+    if cause.is::<jiff::Error>() {
+        return "erwartet wird ein Zeitpunkt wie 2026-03-02T08:30:00+01:00".to_owned();
+    }
+    // The command line's own check of a range has no type that could be asked.
+    let range = said.split_once(" is not in ").and_then(|(_, range)| range.split_once("..="));
+    match range {
+        Some((least, most)) => format!("erlaubt ist {least} bis {most}"),
+        None => wording::known(&said).unwrap_or_else(|| said.trim_end_matches('.').to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,15 +150,23 @@ mod tests {
         }
         for (line, part) in [
             (&["eakte", "suche"][..], "Den Befehl „suche“ gibt es nicht."),
-            (&["eakte", "search"], "Es fehlt: <SUCHE>..."),
+            (&["eakte", "search"], "Es fehlt: <SUCHE>."),
             (&["eakte", "doctor", "--jsn"], "Gemeint ist vielleicht „--json“."),
-            (&["eakte", "search", "--limit", "0", "x"], "geht nicht"),
+            (&["eakte", "serch"], "Gemeint ist vielleicht „serve“ oder „search“."),
+            (&["eakte", "search", "--limit", "0", "x"], "geht nicht: erlaubt ist 1 bis 1000."),
+            (&["eakte", "search", "--limit", "x", "x"], "geht nicht: erwartet wird eine ganze Zahl."),
+            (&["eakte", "serve", "--listen", "hier"], "erwartet werden Adresse und Port wie 127.0.0.1:8437."),
+            (
+                &["eakte", "verify", "--since", "gestern"],
+                "erwartet wird ein Zeitpunkt wie 2026-03-02T08:30:00+01:00.",
+            ),
+            (&["eakte", "verify", "--expect", "5:abc"], "64 Zeichen aus 0-9 und a-f."),
             (&["eakte", "ingest", "--template", "{x}", "a"], "kein Platzhalter"),
             (&["eakte", "serve", "--tenant", "Ä"], "geht nicht"),
         ] {
             let error = command().try_get_matches_from(line).unwrap_err();
             let told = complaint(&error, error.kind());
-            assert!(told.contains(part), "{line:?}: {told}");
+            assert!(told.contains(part) && !told.contains(".."), "{line:?}: {told}");
         }
     }
 }

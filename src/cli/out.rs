@@ -1,6 +1,7 @@
 //! Standard output: text for people or one JSON object a line. A reader that has gone away (`| head`) is no fault.
 
 use super::failure::Failure;
+use crate::wording;
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -51,9 +52,10 @@ impl Out {
     pub(super) fn finish(&mut self) -> Result<(), Failure> {
         let failed = self.failed.take().or_else(|| io::stdout().lock().flush().err());
         match failed {
-            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Failure::unavailable(format!("Die Ausgabe konnte nicht geschrieben werden ({error}).")))
-            }
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::unavailable(format!(
+                "Die Ausgabe konnte nicht geschrieben werden ({}).",
+                wording::os(&error)
+            ))),
             _ => Ok(()),
         }
     }

@@ -12,6 +12,7 @@ use crate::domain::batch::Balance;
 use crate::domain::codes::Medium;
 use crate::domain::digest::Hasher;
 use crate::domain::{BatchId, CaseFileId, Digest, DocumentId, EntityId};
+use crate::wording;
 use serde::Deserialize;
 use serde_json::json;
 use std::fs::{File, OpenOptions};
@@ -366,7 +367,11 @@ fn content(desk: &Desk, state: &DocumentState, args: &Show, out: &mut Out) -> Re
 }
 
 fn unwritten(target: &Path, error: &io::Error) -> Failure {
-    Failure::unavailable(format!("{} konnte nicht geschrieben werden ({error}).", target.display()))
+    Failure::unavailable(format!(
+        "{} konnte nicht geschrieben werden ({}).",
+        target.display(),
+        wording::os(error)
+    ))
 }
 
 fn damaged(wanted: Digest, found: Digest) -> Failure {
@@ -437,7 +442,8 @@ pub(super) fn pages(text: impl Read, out: &mut Out) -> Result<Exit, Failure> {
     const MAX: u64 = 256 * 1024 * 1024;
     let pages: Pages = serde_json::from_reader(text.take(MAX)).map_err(|error| {
         Failure::damaged(format!(
-            "Der gespeicherte Text ist nicht lesbar ({error}); bitte „eakte verify“ ausführen."
+            "Der gespeicherte Text ist nicht lesbar ({}); bitte „eakte verify“ ausführen.",
+            wording::json(&error)
         ))
     })?;
     let count = pages.pages.len();

@@ -11,6 +11,7 @@ pub use transfer::{Sent, Upload};
 use crate::api::Problem;
 use crate::archive::{Error, Kind};
 use crate::domain::Digest;
+use crate::wording;
 use reqwest::blocking::{RequestBuilder, Response};
 use reqwest::{StatusCode, Url, header, redirect};
 use serde::de::DeserializeOwned;
@@ -36,7 +37,7 @@ pub enum ClientError {
     #[error("{}", problem_text(.0))]
     Problem(Box<Problem>),
     /// The server cannot be reached.
-    #[error("Der Server {server} ist nicht erreichbar: {source}")]
+    #[error("Der Server {server} ist nicht erreichbar: {}.", network(source))]
     Unreachable {
         /// Where.
         server: String,
@@ -55,7 +56,7 @@ pub enum ClientError {
         found: Digest,
     },
     /// Reading or writing here failed.
-    #[error("{0}")]
+    #[error("{}", wording::os(.0))]
     Io(#[from] io::Error),
 }
 
@@ -67,6 +68,24 @@ fn problem_text(problem: &Problem) -> String {
     } else {
         format!("{} {}", problem.detail, fields.join("; "))
     }
+}
+
+/// What the network says; the operating system's refusal, if that is at the bottom of it.
+fn network(error: &reqwest::Error) -> String {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(inner) = cause {
+        if let Some(refusal) = inner.downcast_ref::<io::Error>().filter(|io| io.raw_os_error().is_some()) {
+            return wording::os(refusal);
+        }
+        cause = inner.source();
+    }
+    let known = match error {
+        error if error.is_timeout() => "er antwortet nicht in der vorgesehenen Zeit",
+        error if error.is_connect() => "die Verbindung kam nicht zustande; stimmt die Adresse?",
+        error if error.is_body() || error.is_decode() => "die Verbindung ist abgebrochen",
+        _ => "die Anfrage ging nicht durch",
+    };
+    format!("{known} (technisch: {error})")
 }
 
 impl ClientError {

@@ -2,6 +2,7 @@
 
 use super::{ConfigError, ENV_PREFIX};
 use crate::domain::text::distance;
+use crate::wording;
 use figment::Provider;
 use figment::value::{Dict, Value};
 
@@ -116,7 +117,7 @@ fn unknown(origin: &str, key: String) -> ConfigError {
 pub(super) fn check_layer(origin: &str, layer: &dyn Provider) -> Result<(), ConfigError> {
     let data = layer.data().map_err(|error| ConfigError::Value {
         origin: origin.to_owned(),
-        detail: format!("Die Datei ist kein gültiges TOML: {}", error.kind),
+        detail: format!("{}.", wording::toml(&error.kind.to_string())),
     })?;
     data.values().try_for_each(|dict| check_dict(origin, "", dict))
 }

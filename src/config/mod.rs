@@ -9,6 +9,7 @@ pub use values::{Lasting, Size};
 
 use crate::archive;
 use crate::store::{BucketConfig, Secret, StoreLocation};
+use crate::wording;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use figment::value::magic::RelativePathBuf;
 use figment::value::{Dict, Map, Value};
@@ -338,9 +339,9 @@ impl Loaded {
         let file = file.map(Path::to_owned).or(standard);
         let mut layers = Figment::from(Serialized::defaults(Config::default()));
         if let Some(path) = &file {
-            fs::File::open(path)
-                .and_then(|mut opened| opened.read(&mut [0; 1]))
-                .map_err(|error| ConfigError::Unreadable { path: path.clone(), reason: error.to_string() })?;
+            fs::File::open(path).and_then(|mut opened| opened.read(&mut [0; 1])).map_err(|error| {
+                ConfigError::Unreadable { path: path.clone(), reason: wording::os(&error) }
+            })?;
             let layer = Toml::file_exact(path);
             keys::check_layer(&path.display().to_string(), &layer)?;
             layers = layers.merge(layer);
@@ -360,16 +361,16 @@ fn value_error(error: &figment::Error) -> ConfigError {
     let key = error.path.join(".");
     let detail = match &error.kind {
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
-            format!("Der Wert von „{key}“ ist {found}; erwartet wird {expected}.")
+            format!("„{key}“: {}.", wording::mismatch(&found.to_string(), expected))
         }
         Kind::UnknownVariant(found, known) => {
             format!("Der Wert „{found}“ von „{key}“ ist unbekannt (möglich: {}).", known.join(", "))
         }
         Kind::MissingField(field) if key.is_empty() => format!("Der Schlüssel „{field}“ fehlt."),
         Kind::MissingField(field) => format!("In „{key}“ fehlt der Schlüssel „{field}“."),
-        Kind::Message(text) if key.is_empty() => text.clone(),
-        Kind::Message(text) => format!("Der Wert von „{key}“ geht nicht: {text}."),
-        other => format!("Der Wert von „{key}“ geht nicht: {other}."),
+        Kind::Message(text) if key.is_empty() => format!("{}.", wording::value(text)),
+        Kind::Message(text) => format!("„{key}“: {}.", wording::value(text)),
+        other => format!("„{key}“: {}.", wording::value(&other.to_string())),
     };
     ConfigError::Value { origin, detail }
 }
@@ -439,7 +440,7 @@ fn secret(direct: Option<&str>, file: Option<&RelativePathBuf>) -> Result<Option
     let mut text = String::new();
     fs::File::open(&path)
         .and_then(|opened| opened.take(64 * 1024).read_to_string(&mut text))
-        .map_err(|error| ConfigError::Unreadable { path, reason: error.to_string() })?;
+        .map_err(|error| ConfigError::Unreadable { path, reason: wording::os(&error) })?;
     Ok(Some(text.trim().to_owned()))
 }
 

@@ -44,7 +44,7 @@ enum Trouble {
     Store(#[from] StoreError),
     #[error(transparent)]
     Append(#[from] AppendError),
-    #[error("Arbeitsverzeichnis: {0}")]
+    #[error("Arbeitsverzeichnis: {}", crate::wording::os(.0))]
     Scratch(#[from] io::Error),
     #[error("angehalten")]
     Stopped,

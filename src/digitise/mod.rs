@@ -11,7 +11,7 @@ mod document;
 mod queue;
 mod slots;
 
-use crate::archive::{Archive, Error, Kind, Settings};
+use crate::archive::{Archive, Error, Settings};
 use crate::catalogue::Catalogue;
 use crate::domain::DocumentId;
 use crate::extract::find_tesseract;
@@ -72,10 +72,10 @@ impl Digitising {
     /// Prepares the folder for jobs; what an interrupted run left there is removed.
     pub(crate) fn new(archive: &Archive, scratch: PathBuf) -> Result<Self, Error> {
         let settings = archive.settings().clone();
-        empty(&scratch).map_err(|source| Error::from_cause(Kind::Unavailable, source))?;
+        empty(&scratch).map_err(Error::from_os)?;
         let worker = match &settings.worker {
             Some(worker) => worker.clone(),
-            None => this_program().map_err(|source| Error::from_cause(Kind::Unavailable, source))?,
+            None => this_program().map_err(Error::from_os)?,
         };
         let digitising = Self {
             catalogue: archive.catalogue().clone(),

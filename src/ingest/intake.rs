@@ -83,7 +83,7 @@ pub enum IntakeError {
     #[error("Der Idempotenzschlüssel wurde schon für einen anderen Inhalt benutzt.")]
     KeyReused,
     /// Reading the sender's bytes failed.
-    #[error("Die Übertragung brach ab ({0}).")]
+    #[error("Die Übertragung brach ab ({}).", crate::wording::os(.0))]
     Body(io::Error),
     /// The store refused.
     #[error(transparent)]

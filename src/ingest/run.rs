@@ -2,7 +2,7 @@
 
 use super::batch::{BatchFacts, OpenBatch};
 use super::intake::{Accepted, Declared, Intake, IntakeError, Outcome, Reading, Received};
-use super::source::{Found, reason};
+use super::source::Found;
 use crate::domain::codes::Rejection;
 use crate::domain::decision::Refusal;
 use crate::domain::document::Arrival;
@@ -10,6 +10,7 @@ use crate::domain::event::Context;
 use crate::domain::finding::{Finding, FindingCode};
 use crate::domain::{BatchId, CaseFileId, Digest};
 use crate::journal::AppendError;
+use crate::wording::os;
 use std::collections::HashSet;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -257,7 +258,7 @@ fn read_unchanged(intake: &Intake, entry: &Entry) -> Result<Result<Received, Rea
         match intake.read(&mut file) {
             Ok(Reading::Whole(received)) if file.is_unchanged() => return Ok(Ok(received)),
             Ok(_) => {}
-            Err(IntakeError::Body(error)) => return Ok(Err((Rejection::Unreadable, Some(reason(&error))))),
+            Err(IntakeError::Body(error)) => return Ok(Err((Rejection::Unreadable, Some(os(&error))))),
             Err(error) => return Err(error),
         }
     }
@@ -273,7 +274,7 @@ struct Watched {
 
 impl Watched {
     fn open(path: &std::path::Path, limit: u64) -> Result<Self, (Rejection, Option<String>)> {
-        let unreadable = |error: io::Error| (Rejection::Unreadable, Some(reason(&error)));
+        let unreadable = |error: io::Error| (Rejection::Unreadable, Some(os(&error)));
         // A pipe or device that took the file's place since the walk must not block us.
         let before = std::fs::metadata(path).map_err(unreadable)?;
         if !before.is_file() {

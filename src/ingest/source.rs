@@ -3,6 +3,7 @@
 use crate::domain::Digest;
 use crate::domain::codes::Rejection;
 use crate::store::MARKER;
+use crate::wording::os;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -64,7 +65,7 @@ impl Walk {
     }
 
     fn enter(&mut self, path: &Path) -> Result<(), (Rejection, String)> {
-        let refused = |error: io::Error| (Rejection::Unreadable, reason(&error));
+        let refused = |error: io::Error| (Rejection::Unreadable, os(&error));
         let real = fs::canonicalize(path).map_err(refused)?;
         if is_archive(&real) {
             return Err((
@@ -116,22 +117,12 @@ impl Iterator for Walk {
                 Ok(facts) if facts.is_file() => None,
                 Ok(_) => Some((Rejection::NotAFile, "Gerätedatei, Pipe oder Socket".to_owned())),
                 Err(error) if fs::symlink_metadata(&path).is_ok_and(|facts| facts.is_symlink()) => {
-                    Some((Rejection::Link, reason(&error)))
+                    Some((Rejection::Link, os(&error)))
                 }
-                Err(error) => Some((Rejection::Unreadable, reason(&error))),
+                Err(error) => Some((Rejection::Unreadable, os(&error))),
             };
             return Some(self.found(path, rejection));
         }
-    }
-}
-
-/// An operating system's refusal in the reader's words.
-pub(super) fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "nicht vorhanden".to_owned(),
-        io::ErrorKind::PermissionDenied => "keine Leseberechtigung".to_owned(),
-        io::ErrorKind::IsADirectory => "ist ein Ordner".to_owned(),
-        _ => error.to_string(),
     }
 }
 

@@ -9,6 +9,7 @@ mod patient;
 use crate::api::{self, Api};
 use crate::archive::{Error, Installation, Kind};
 use crate::tasks::Pools;
+use crate::wording;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -86,7 +87,7 @@ pub fn serve(
     let runtime = runtime(&options)?;
     let signals = {
         let _inside = runtime.enter();
-        Signals::new().map_err(|source| Error::from_cause(Kind::Unavailable, source))?
+        Signals::new().map_err(Error::from_os)?
     };
     run(runtime, installation, options, background, signals)
 }
@@ -144,7 +145,7 @@ fn runtime(options: &ServeOptions) -> Result<tokio::runtime::Runtime, Error> {
         .max_blocking_threads(Pools::threads(options.api.limits.uploads) + 4)
         .enable_all()
         .build()
-        .map_err(|source| Error::from_cause(Kind::Unavailable, source))
+        .map_err(Error::from_os)
 }
 
 fn run(
@@ -159,10 +160,10 @@ fn run(
     let on_ready = options.on_ready.take();
     let listener = runtime.block_on(TcpListener::bind(options.listen)).map_err(|source| Error {
         kind: Kind::Unavailable,
-        public: format!("Die Adresse {} ist nicht benutzbar: {source}", options.listen),
+        public: format!("Die Adresse {} ist nicht benutzbar: {}.", options.listen, wording::os(&source)),
         source: Some(Box::new(source)),
     })?;
-    let address = listener.local_addr().map_err(|source| Error::from_cause(Kind::Unavailable, source))?;
+    let address = listener.local_addr().map_err(Error::from_os)?;
     let flag = Arc::new(AtomicBool::new(false));
     let threads = start(&installation, &flag, background)?;
     let api = Api::new(installation.clone(), options.api.clone(), stopped.clone());
@@ -220,7 +221,7 @@ fn start(
         let (installation, flag) = (installation.clone(), flag.clone());
         let thread = std::thread::Builder::new().name("background".to_owned());
         let thread = thread.spawn(move || work(installation, flag));
-        threads.push(thread.map_err(|source| Error::from_cause(Kind::Unavailable, source))?);
+        threads.push(thread.map_err(Error::from_os)?);
     }
     Ok(threads)
 }

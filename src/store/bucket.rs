@@ -488,7 +488,9 @@ fn connect(url: &BucketUrl, config: &BucketConfig, max_retries: usize) -> Result
         builder = builder.with_endpoint(endpoint);
     }
     builder.build().map_err(|error| {
-        StoreError::Configuration(format!("{url}: Die Angaben zum Objektspeicher passen nicht ({error})"))
+        StoreError::Configuration(format!(
+            "{url}: Die Angaben zum Objektspeicher passen nicht (technisch: {error})"
+        ))
     })
 }
 

@@ -1,6 +1,7 @@
 //! Durable file writes: what is synced when, and what happens when that fails.
 
 use super::{Key, StoreError, staging::SpoolFile};
+use crate::wording;
 use std::{
     collections::{BTreeSet, HashSet},
     fmt,
@@ -169,7 +170,7 @@ impl Durable {
 
     fn fail(&self, path: &Path, error: &io::Error) -> StoreError {
         let place = path.strip_prefix(&self.root).unwrap_or(path).display();
-        let cause = self.failed.get_or_init(|| format!("{place}: {error}").into());
+        let cause = self.failed.get_or_init(|| format!("{place}: {}", wording::os(error)).into());
         tracing::error!(%place, %error, "sync failed; the store is read-only until it is opened again");
         StoreError::SyncFailed { cause: Arc::clone(cause) }
     }

@@ -1,6 +1,7 @@
 //! What a caller of a store can react to.
 
 use super::Key;
+use crate::wording::os;
 use std::{error::Error, io, sync::Arc};
 
 /// A cause from a library, kept for the log.
@@ -18,7 +19,7 @@ pub enum StoreError {
     #[error("Objekt {0} ist schon vorhanden und hat einen anderen Inhalt")]
     Occupied(Key),
     /// The operating system or the server refused; `source` says why. The object was not written.
-    #[error("{object}: {action} misslungen{}", reason(source))]
+    #[error("{object}: {action} misslungen: {}", os(source))]
     Io {
         /// What was to be done, in German, such as `schreiben`.
         action: &'static str,
@@ -141,21 +142,6 @@ impl StoreError {
     }
 }
 
-/// The usual refusals in the reader's words; the number helps the operator.
-fn reason(source: &io::Error) -> String {
-    match source.kind() {
-        io::ErrorKind::StorageFull => ": Der Datenträger ist voll".to_owned(),
-        io::ErrorKind::QuotaExceeded => ": Das Speicherkontingent ist erschöpft".to_owned(),
-        io::ErrorKind::FileTooLarge => ": Die Datei ist größer als erlaubt".to_owned(),
-        io::ErrorKind::PermissionDenied => ": keine Berechtigung".to_owned(),
-        io::ErrorKind::ReadOnlyFilesystem => ": Der Datenträger ist schreibgeschützt".to_owned(),
-        _ => match source.raw_os_error() {
-            Some(5) => ": Ein-/Ausgabefehler des Datenträgers".to_owned(),
-            _ => format!(" ({source})"),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,7 +149,7 @@ mod tests {
     #[test]
     fn a_refusal_names_the_action_the_object_and_the_reason() {
         for (number, expected) in [
-            (28, "t/a/e/00/x: schreiben misslungen: Der Datenträger ist voll"),
+            (28, "t/a/e/00/x: schreiben misslungen: der Datenträger ist voll"),
             (5, "t/a/e/00/x: schreiben misslungen: Ein-/Ausgabefehler des Datenträgers"),
             (13, "t/a/e/00/x: schreiben misslungen: keine Berechtigung"),
         ] {

@@ -1,6 +1,7 @@
 //! Opening and creating stores: no guess ever creates one.
 
 use super::{Bucket, BucketConfig, BucketUrl, Created, Disk, Key, ObjectStore, Prefix, StoreError};
+use crate::wording;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -199,7 +200,7 @@ pub fn read_marker(store: &dyn ObjectStore, place: &str) -> Result<Marker, Store
         error => error,
     })?;
     let unknown = |found: String| StoreError::UnknownFormat { place: place.to_owned(), found };
-    let row: MarkerRow = serde_json::from_slice(&bytes).map_err(|error| unknown(error.to_string()))?;
+    let row: MarkerRow = serde_json::from_slice(&bytes).map_err(|error| unknown(wording::json(&error)))?;
     if row.format != FORMAT {
         return Err(unknown(row.format));
     }

@@ -166,7 +166,7 @@ fn a_disk_that_fills_up_at_any_write_refuses_and_goes_on_when_there_is_room() {
         let filler = small.fill(pages * PAGE);
         let first = town.work(&open);
         for failure in &first.failures {
-            let is_plain = failure.contains("Der Datenträger ist voll") || failure.contains("gibt es nicht");
+            let is_plain = failure.contains("der Datenträger ist voll") || failure.contains("gibt es nicht");
             assert!(is_plain, "{pages} pages: {failure}");
         }
         if first.failures.is_empty() {

@@ -68,7 +68,7 @@ fn a_full_store_refuses_with_a_sentence_and_goes_on_when_there_is_room() {
     assert!(work.accepted.is_empty(), "{:?}", work.accepted);
     assert!(!work.failures.is_empty());
     for failure in &work.failures {
-        assert!(failure.contains("Der Datenträger ist voll"), "{failure}");
+        assert!(failure.contains("der Datenträger ist voll"), "{failure}");
     }
     faulty.heal();
     // The same process goes on: nothing was in doubt.

@@ -12,6 +12,7 @@ use crate::domain::finding::{Finding, FindingCode};
 use crate::domain::text::Line;
 use crate::ingest::manifest::Manifest;
 use crate::ingest::{BatchFacts, Declared, Entry, Found, Walk, shown_path};
+use crate::wording;
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -53,8 +54,9 @@ pub(super) fn check_paths(args: &Ingest) -> Result<(), Failure> {
     for path in &args.paths {
         if let Err(error) = fs::symlink_metadata(path) {
             return Err(Failure::usage(format!(
-                "{} ist nicht da oder nicht lesbar ({error}).",
-                path.display()
+                "{} ist nicht da oder nicht lesbar ({}).",
+                path.display(),
+                wording::os(&error)
             )));
         }
     }
@@ -80,7 +82,11 @@ impl Root {
         let mut full = Vec::with_capacity(paths.len());
         for path in paths {
             full.push(std::path::absolute(path).map_err(|error| {
-                Failure::usage(format!("{} ist kein brauchbarer Pfad ({error}).", path.display()))
+                Failure::usage(format!(
+                    "{} ist kein brauchbarer Pfad ({}).",
+                    path.display(),
+                    wording::os(&error)
+                ))
             })?);
         }
         if let [single] = full.as_slice() {

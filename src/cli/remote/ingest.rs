@@ -13,6 +13,7 @@ use crate::api::rows::{BatchOpening, Document, DocumentFacts, Receipt};
 use crate::client::{Client, ClientError, Sent, Upload};
 use crate::domain::batch::PageCheck;
 use crate::ingest::{BatchFacts, Found, Walk, shown_path};
+use crate::wording;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -183,9 +184,11 @@ fn upload(client: &Client, root: &Root, base: &Upload, found: &Found) -> FileLin
     match client.ingest_file(&found.path, &upload) {
         Ok(Sent::Stored(receipt)) => stored(path.clone(), &receipt),
         Ok(Sent::Rejected { reason, detail }) => unstored("rejected", &reason, detail),
-        Err(ClientError::Io(error)) => {
-            unstored("rejected", "unreadable", format!("Die Datei konnte nicht gelesen werden ({error})."))
-        }
+        Err(ClientError::Io(error)) => unstored(
+            "rejected",
+            "unreadable",
+            format!("Die Datei konnte nicht gelesen werden ({}).", wording::os(&error)),
+        ),
         Err(error) => unstored("failed", "failed", error.to_string()),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cells::{Cell, Cells, said};
 use super::{At, MAX_BYTES, MAX_ROWS, Manifest, Problem, rows};
-use crate::ingest::source::reason;
+use crate::wording;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -44,8 +44,10 @@ pub enum ManifestError {
 
 /// Reads one file into the manifest.
 pub(super) fn read_file(path: &Path, zone: &TimeZone, manifest: &mut Manifest) -> Result<(), ManifestError> {
-    let unreadable =
-        |error: &std::io::Error| ManifestError::Unreadable { path: path.to_owned(), reason: reason(error) };
+    let unreadable = |error: &std::io::Error| ManifestError::Unreadable {
+        path: path.to_owned(),
+        reason: wording::os(error),
+    };
     // Opening a pipe would wait for ever.
     let facts = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
     if !facts.is_file() {
@@ -129,8 +131,7 @@ fn read_json(
                 continue;
             }
             Err(error) => {
-                let place = format!("kein gültiges JSON (Zeichen {}): {error}", error.column());
-                manifest.problems.push(problem(place));
+                manifest.problems.push(problem(wording::json_line(&error)));
                 continue;
             }
         };
