@@ -180,8 +180,8 @@ impl Indexer {
             entry.file_reference = Some(case_file.data.reference);
             entry.case_file_title = Some(case_file.data.title);
             entry.parties = case_file.data.parties.into_iter().map(|party| party.name).collect();
-            entry.keywords =
-                case_file.data.aliases.into_iter().chain(case_file.data.fields.into_values()).collect();
+            let aliases = case_file.data.aliases.into_iter().map(|alias| ("Altes Zeichen".to_owned(), alias));
+            entry.keywords = aliases.chain(case_file.data.fields).collect();
         }
         Ok(entry)
     }

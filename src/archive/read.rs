@@ -91,11 +91,11 @@ pub struct SearchHit {
     pub title: String,
     /// The file's name at arrival.
     pub source_name: String,
-    /// The page that matches best; 0 when it is the metadata that matches.
-    pub page: u32,
+    /// The page that matches best; none when it is the metadata that matches.
+    pub page: Option<u32>,
     /// How well it matches; comparable within one search only.
     pub score: f32,
-    /// A passage of that page.
+    /// A passage of that page, or the metadata that match, with their names.
     pub snippet: Option<Snippet>,
 }
 

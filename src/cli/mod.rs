@@ -31,6 +31,9 @@ use failure::{Exit, Failure};
 use out::Out;
 use std::process::ExitCode;
 
+/// How Tesseract is installed.
+const INSTALL_OCR: &str = "apt install tesseract-ocr tesseract-ocr-deu";
+
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
     let parsed = german::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));

@@ -95,7 +95,8 @@ pub(super) struct HitLine {
     pub(super) file_reference: Option<String>,
     pub(super) title: String,
     pub(super) source_name: String,
-    pub(super) page: u32,
+    /// None when it is the metadata that matches.
+    pub(super) page: Option<u32>,
     pub(super) snippet: Option<String>,
     pub(super) score: f32,
 }

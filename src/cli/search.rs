@@ -45,7 +45,18 @@ pub(super) fn run(context: &Context, args: &Search, out: &mut Out) -> Result<Exi
     let health = desk.archive.health()?;
     let waiting = health.unread[0] + health.unread[1];
     if waiting > 0 {
-        hint(format!("{} noch nicht erschlossen.", counted(waiting, "Dokument ist", "Dokumente sind")));
+        hint(format!(
+            "Hinweis: {} noch nicht erschlossen und nur mit Stammdaten zu finden. Das Erschließen geschieht von selbst, \
+             während „eakte serve“ läuft.",
+            counted(waiting, "Dokument ist", "Dokumente sind")
+        ));
+    }
+    if health.unread[2] > 0 && !health.ocr_available {
+        hint(format!(
+            "Hinweis: {} auf Texterkennung. Abhilfe: {}; danach holt „eakte serve“ sie nach.",
+            counted(health.unread[2], "Dokument wartet", "Dokumente warten"),
+            super::INSTALL_OCR
+        ));
     }
     Ok(Exit::Done)
 }
@@ -55,7 +66,7 @@ pub(super) fn present(result: &SearchLine, snippets: &[Option<Snippet>], offset:
     out.text(counted(result.total, "Treffer", "Treffer"));
     for (at, hit) in result.hits.iter().enumerate() {
         let number = offset + at + 1;
-        let page = if hit.page > 0 { format!(", Seite {}", hit.page) } else { String::new() };
+        let page = hit.page.map(|page| format!(", Seite {page}")).unwrap_or_default();
         let reference = hit.file_reference.as_deref().unwrap_or("Posteingang");
         out.text(format!("\n{number:>3}. {}{page}  [{}]", plain(&hit.title), plain(reference)));
         let passage = snippets.get(at).and_then(Option::as_ref).map(marked).or_else(|| hit.snippet.clone());

@@ -43,8 +43,8 @@ pub struct DocumentEntry {
     pub case_file_title: Option<String>,
     /// Beteiligte, by name.
     pub parties: Vec<String>,
-    /// Anything else to be found by: old signatures, index fields.
-    pub keywords: Vec<String>,
+    /// Anything else to be found by, each with its German name: old signatures, index fields.
+    pub keywords: Vec<(String, String)>,
 }
 
 /// One page's text.
@@ -85,15 +85,17 @@ pub(super) struct Record {
     pub(super) unit: Option<String>,
     #[serde(rename = "a", skip_serializing_if = "Option::is_none")]
     pub(super) date: Option<String>,
-    /// Sender, case file's title, parties and keywords: searched, and shown only in snippets.
+    /// Sender, case file's title, parties and keywords with their German names: searched, and shown only in snippets.
     #[serde(rename = "m", skip_serializing_if = "Vec::is_empty")]
-    pub(super) more: Vec<String>,
+    pub(super) more: Vec<(String, String)>,
 }
 
 impl Record {
     fn new(entry: &DocumentEntry) -> Self {
-        let more =
-            entry.case_file_title.iter().chain(&entry.sender).chain(&entry.parties).chain(&entry.keywords);
+        let named = |name: &'static str| move |value: &String| (name.to_owned(), value.clone());
+        let more = entry.case_file_title.iter().map(named("Akte"));
+        let more = more.chain(entry.sender.iter().map(named("Absender")));
+        let more = more.chain(entry.parties.iter().map(named("Beteiligte")));
         Self {
             document_id: entry.document_id,
             case_file_id: entry.case_file_id,
@@ -103,14 +105,20 @@ impl Record {
             kind: entry.kind.clone(),
             unit: entry.unit.clone(),
             date: entry.date.map(|date| date.to_string()),
-            more: more.cloned().collect(),
+            more: more.chain(entry.keywords.iter().cloned()).collect(),
         }
     }
 
-    /// The searched metadata, each value on its own.
-    pub(super) fn values(&self) -> impl Iterator<Item = &str> {
-        let named = [self.title.as_ref(), self.file_reference.as_ref(), Some(&self.source_name)];
-        named.into_iter().flatten().chain(&self.more).map(String::as_str).filter(|value| !value.is_empty())
+    /// The searched metadata, each value with its German name.
+    pub(super) fn values(&self) -> impl Iterator<Item = (&str, &str)> {
+        let named = [
+            ("Betreff", self.title.as_deref()),
+            ("Aktenzeichen", self.file_reference.as_deref()),
+            ("Datei", Some(self.source_name.as_str())),
+        ];
+        let named = named.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let more = self.more.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        named.chain(more).filter(|(_, value)| !value.is_empty())
     }
 }
 
@@ -123,7 +131,7 @@ pub(super) fn entries(
 ) -> Result<(Vec<Queued>, Indexed), serde_json::Error> {
     let record = Record::new(entry);
     let mut first = common(fields, entry, 0, 0);
-    for value in record.values() {
+    for (_, value) in record.values() {
         first.add_text(fields.text, cut(value, MAX_PAGE_BYTES));
     }
     first.add_text(fields.record, serde_json::to_string(&record)?);

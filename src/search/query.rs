@@ -13,7 +13,7 @@ use super::evaluate::{Found, Weights, evaluate, page_numbers};
 use super::index::{IndexError, SearchIndex};
 use super::parse::{Parsed, parse};
 use super::plan::{ClausePlan, Mark, Planner};
-use super::snippet::{Snippet, snippet};
+use super::snippet::{Snippet, facts_snippet, snippet};
 
 /// Deepest hit that can be asked for.
 const MAX_DEPTH: usize = 10_000;
@@ -87,8 +87,8 @@ impl Query {
 pub struct Hit {
     /// The document.
     pub document_id: Uuid,
-    /// The page that matches best, counted from 1; 0 when it is the metadata that matches.
-    pub page: u32,
+    /// The page that matches best, counted from 1; none when it is the metadata that matches.
+    pub page: Option<u32>,
     /// How well it matches; comparable within one search only.
     pub score: f32,
     /// Pages on which one of the words stands.
@@ -238,14 +238,12 @@ impl SearchIndex {
         let record: Record = serde_json::from_str(&stored(found.first, self.fields.record)?)?;
         let passage = match marks {
             None => None,
-            Some(marks) if found.page == 0 => {
-                Some(snippet(&record.values().collect::<Vec<_>>().join(" · "), marks))
-            }
+            Some(marks) if found.page == 0 => Some(facts_snippet(record.values(), marks)),
             Some(marks) => Some(snippet(&stored(found.best, self.fields.body)?, marks)),
         };
         Ok(Hit {
             document_id: record.document_id,
-            page: found.page,
+            page: (found.page > 0).then_some(found.page),
             score: found.score,
             pages_matched: found.pages_matched,
             snippet: passage,

@@ -18,7 +18,7 @@ pub(super) const UNIT: &str = "unit";
 pub(super) const KIND: &str = "kind";
 
 /// Layout version: part of a field's name, so that another layout is another schema.
-const LAYOUT: &str = "record_1";
+const LAYOUT: &str = "record_2";
 
 /// Handles of the fields.
 #[derive(Clone, Debug)]

@@ -40,6 +40,36 @@ pub(super) fn snippet(text: &str, marks: &[Mark]) -> Snippet {
     snippet
 }
 
+/// The facts in which something is marked, each with its name, as `Betreff: Anbau · Akte: Lindenweg 4`; the first
+/// one when nothing is.
+pub(super) fn facts_snippet<'f>(facts: impl Iterator<Item = (&'f str, &'f str)>, marks: &[Mark]) -> Snippet {
+    let mut all = Snippet::default();
+    let mut first = None;
+    for (name, value) in facts {
+        let found = snippet(value, marks);
+        if found.marks.is_empty() {
+            first.get_or_insert((name, found));
+        } else if all.text.len() < TARGET_BYTES {
+            append(&mut all, name, found);
+        }
+    }
+    if let (true, Some((name, found))) = (all.text.is_empty(), first) {
+        append(&mut all, name, found);
+    }
+    all
+}
+
+fn append(all: &mut Snippet, name: &str, found: Snippet) {
+    if !all.text.is_empty() {
+        all.text.push_str(" · ");
+    }
+    all.text.push_str(name);
+    all.text.push_str(": ");
+    let shift = all.text.len();
+    all.text.push_str(&found.text);
+    all.marks.extend(found.marks.into_iter().map(|mark| mark.start + shift..mark.end + shift));
+}
+
 /// What is marked in the text, in its order.
 fn matches<'m>(text: &str, marks: &'m [Mark]) -> Vec<Match> {
     let pieces = pieces(text);
@@ -219,6 +249,16 @@ mod tests {
         let row = vec![Mark::Row(vec![(0, "der".to_owned()), (1, "zaun".to_owned())])];
         let snippet = snippet("Zaun der Stadt, der\nZaun dort", &row);
         assert_eq!(marked(&snippet), ["der Zaun"]);
+    }
+
+    #[test]
+    fn facts_are_named_and_only_those_that_match_are_shown() {
+        let facts = [("Betreff", "Anbau der Akte"), ("Datei", "scan.pdf"), ("Akte", "Lindenweg 4, Anbau")];
+        let found = facts_snippet(facts.into_iter(), &words(&["anbau", "akte"]));
+        assert_eq!(found.text, "Betreff: Anbau der Akte · Akte: Lindenweg 4, Anbau");
+        assert_eq!(marked(&found), ["Anbau", "Akte", "Anbau"], "names are not marked");
+        assert_eq!(facts_snippet(facts.into_iter(), &[]).text, "Betreff: Anbau der Akte");
+        assert_eq!(facts_snippet(std::iter::empty(), &[]), Snippet::default());
     }
 
     #[test]

@@ -115,7 +115,7 @@ fn an_archive_of_format_1_can_be_searched() {
     loop {
         let page = archive.search(&permit, "Dachneigung", Filter::default(), 0, 10).unwrap();
         if let [hit] = page.hits.as_slice() {
-            assert_eq!((hit.title.as_str(), hit.page), ("Antrag", 1));
+            assert_eq!((hit.title.as_str(), hit.page), ("Antrag", Some(1)));
             assert_eq!(hit.file_reference.as_deref(), Some("60.10-2026/1"));
             break;
         }

@@ -365,9 +365,9 @@ pub struct SearchHit {
     pub title: String,
     /// Name der Datei bei der Ankunft.
     pub source_name: String,
-    /// Seite, die am besten passt; 0, wenn die Stammdaten passen.
-    pub page: u32,
-    /// Auszug als reiner Text.
+    /// Seite, die am besten passt; fehlt, wenn die Stammdaten passen.
+    pub page: Option<u32>,
+    /// Auszug als reiner Text; von Stammdaten die passenden, jede mit ihrem Namen („Betreff: …“).
     pub snippet: Option<String>,
     /// Was im Auszug hervorzuheben ist.
     pub marks: Vec<Mark>,
