@@ -12,6 +12,7 @@ use axum::extract::State;
     responses((status = 200, description = "Stand von Journal, Verzeichnissen und Lesung", body = Health))
 )]
 pub(super) async fn show(State(api): State<Api>, caller: Caller) -> Result<Json<Health>, Problem> {
-    let health = api.read(&caller, |archive, _| archive.health()).await?;
-    Ok(Json(health.into()))
+    let found = api.read(&caller, |archive, _| Ok((archive.health()?, archive.tenant()?.time_zone)));
+    let (health, time_zone) = found.await?;
+    Ok(Json(Health::new(&health, time_zone)))
 }

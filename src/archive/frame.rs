@@ -13,6 +13,7 @@ use crate::domain::text::Line;
 use crate::domain::{CaseFileId, EntityId, EntityKind, PlanUnitId, UnitId};
 use crate::journal::{AppendError, Command, Projection as _};
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use std::sync::{Mutex, PoisonError};
 
 /// Organisationseinheit, to be made.
@@ -134,13 +135,25 @@ impl Archive {
         Tenant::from_created(&row.data).map_err(|error| Error::from_cause(Kind::Damaged, error))
     }
 
+    /// The tenant's time zone.
+    ///
+    /// # Errors
+    /// As [`tenant`](Self::tenant).
+    pub fn zone(&self) -> Result<TimeZone, Error> {
+        let name = self.tenant()?.time_zone;
+        TimeZone::get(&name).map_err(|source| Error {
+            kind: Kind::Damaged,
+            public: format!("Die Zeitzone „{name}“ des Mandanten ist nicht bekannt."),
+            source: Some(Box::new(source)),
+        })
+    }
+
     /// Today where the tenant is.
     ///
     /// # Errors
     /// As [`tenant`](Self::tenant).
     pub fn today(&self) -> Result<Date, Error> {
-        let zone = jiff::tz::TimeZone::get(&self.tenant()?.time_zone)
-            .map_err(|error| Error::from_cause(Kind::Damaged, error))?;
+        let zone = self.zone()?;
         Ok(self.clock.now().to_zoned(zone).date())
     }
 

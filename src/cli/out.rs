@@ -2,6 +2,9 @@
 
 use super::failure::Failure;
 use crate::wording;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -87,6 +90,16 @@ pub(super) fn lasting(seconds: f64) -> String {
     format!("{seconds:.1} s").replace('.', ",")
 }
 
+/// An instant for people, where the tenant is: `24.11.2026 14:05`.
+pub(super) fn moment(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%d.%m.%Y %H:%M").to_string()
+}
+
+/// A day for people: `24.11.2026`.
+pub(super) fn day(day: Date) -> String {
+    day.strftime("%d.%m.%Y").to_string()
+}
+
 /// A number with points between thousands.
 pub(super) fn number(number: u64) -> String {
     let digits = number.to_string();
@@ -144,6 +157,11 @@ mod tests {
         for (value, text) in [(0, "0"), (999, "999"), (1_000, "1.000"), (1_234_567, "1.234.567")] {
             assert_eq!(number(value), text);
         }
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        let at = |text: &str| moment(text.parse().unwrap(), &berlin);
+        assert_eq!(at("2026-11-24T13:05:59Z"), "24.11.2026 14:05");
+        assert_eq!(at("2026-06-30T22:30:00Z"), "01.07.2026 00:30");
+        assert_eq!(day(jiff::civil::date(2024, 3, 1)), "01.03.2024");
         assert_eq!(counted(1, "Datei", "Dateien"), "1 Datei");
         assert_eq!(table(&[vec!["a".into(), "b".into()], vec!["äöü".into(), "c".into()]]), "a    b\näöü  c");
         assert_eq!(plain("a\u{1b}[31m"), "a\u{fffd}[31m");

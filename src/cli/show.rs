@@ -4,7 +4,7 @@ use super::args::Show;
 use super::context::{Context, Desk, local_permit};
 use super::failure::{Exit, Failure};
 use super::history;
-use super::out::{Out, counted, number, plain, size, table};
+use super::out::{Out, counted, day, hint, number, plain, size, table};
 use super::rows::DocumentLine;
 use crate::archive::DocumentState;
 use crate::catalogue::{BatchRow, CaseFileRow};
@@ -13,6 +13,7 @@ use crate::domain::codes::Medium;
 use crate::domain::digest::Hasher;
 use crate::domain::{BatchId, CaseFileId, Digest, DocumentId, EntityId};
 use crate::wording;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::json;
 use std::fs::{File, OpenOptions};
@@ -27,10 +28,16 @@ enum Thing {
 }
 
 pub(super) fn run(context: &Context, args: &Show, out: &mut Out) -> Result<Exit, Failure> {
+    let is_partial = args.content.is_some() || args.pdf.is_some() || args.text || args.events;
+    if is_partial && args.what.is_none() {
+        return Err(Failure::usage(
+            "Bitte sagen, welches Dokument gemeint ist, etwa: eakte show KENNUNG --pdf DATEI (mit seiner Kennung).",
+        ));
+    }
     if let Some(url) = context.server() {
         return super::remote::show(context, url, args, out);
     }
-    let Some(what) = &args.what else { return overview(context, args, out) };
+    let Some(what) = &args.what else { return overview(context, out) };
     let desk = context.desk(false)?;
     let things = find(&desk, what)?;
     if things.is_empty() {
@@ -47,19 +54,20 @@ pub(super) fn run(context: &Context, args: &Show, out: &mut Out) -> Result<Exit,
         };
         return content(&desk, document, args, out);
     }
+    let zone = desk.archive.zone()?;
     for thing in things {
         if args.events {
-            events(&desk, &thing, out)?;
+            events(&desk, &thing, &zone, out)?;
         } else {
             match thing {
                 Thing::Document(state) => {
                     if let Some(mut line) = DocumentLine::new(&state) {
                         line.history = history::local(&desk, state.id);
-                        document(&line, out);
+                        document(&line, &zone, out);
                     }
                 }
                 Thing::CaseFile(id) => case_file(&desk, id, out)?,
-                Thing::Batch(id) => batch(&desk, id, out)?,
+                Thing::Batch(id) => batch(&desk, id, &zone, out)?,
             }
         }
     }
@@ -112,15 +120,20 @@ pub(super) fn finding(code: &str) -> &'static str {
     }
 }
 
+/// An instant that programs read, for people.
+pub(super) fn moment(text: &str, zone: &TimeZone) -> String {
+    text.parse().map_or_else(|_| text.to_owned(), |at| super::out::moment(at, zone))
+}
+
 /// A document.
-pub(super) fn document(line: &DocumentLine, out: &mut Out) {
+pub(super) fn document(line: &DocumentLine, zone: &TimeZone, out: &mut Out) {
     out.object(line);
     let mut rows = vec![
         vec!["Dokument".to_owned(), plain(&line.title)],
         vec!["Akte".to_owned(), plain(line.file_reference.as_deref().unwrap_or("(Posteingang)"))],
         vec!["Datei".to_owned(), plain(&line.source_name)],
         vec!["Art".to_owned(), format!("{}, {}", line.media_type, size(line.bytes))],
-        vec!["Eingang".to_owned(), line.accepted_at.clone()],
+        vec!["Eingang".to_owned(), moment(&line.accepted_at, zone)],
         vec!["SHA-256".to_owned(), line.sha256.clone()],
         vec!["Stelle im Journal".to_owned(), number(line.position)],
         vec!["Kennung".to_owned(), line.document_id.clone()],
@@ -188,7 +201,10 @@ fn case_file(desk: &Desk, id: CaseFileId, out: &mut Out) -> Result<(), Failure> 
         vec!["Akte".to_owned(), plain(&data.reference)],
         vec!["Betreff".to_owned(), plain(&data.title)],
         vec!["Aktenplan".to_owned(), plain(&format!("{} {}", plan_unit.code, plan_unit.title))],
-        vec!["Stand".to_owned(), closed_on.map_or("offen".to_owned(), |day| format!("z.d.A. seit {day}"))],
+        vec![
+            "Stand".to_owned(),
+            closed_on.map_or("offen".to_owned(), |on| format!("z.d.A. seit {}", day(on))),
+        ],
         vec!["Aufbewahrung".to_owned(), format!("Klasse {}", plain(&data.retention_class))],
         vec!["Medium".to_owned(), medium.to_owned()],
     ];
@@ -203,8 +219,13 @@ fn case_file(desk: &Desk, id: CaseFileId, out: &mut Out) -> Result<(), Failure> 
         .iter()
         .map(|line| {
             let pages = line.pages.map_or("?".to_owned(), |pages| number(u64::from(pages)));
-            let day = line.document_date.clone().unwrap_or_default();
-            vec![line.document_id.clone(), day, format!("{pages} S."), plain(&line.title)]
+            let dated = line.document_date.as_ref().and_then(|on| on.parse().ok()).map(day);
+            vec![
+                line.document_id.clone(),
+                dated.unwrap_or_default(),
+                format!("{pages} S."),
+                plain(&line.title),
+            ]
         })
         .collect();
     out.text(table(&rows));
@@ -220,7 +241,7 @@ pub(super) fn balance_word(balance: Balance) -> &'static str {
     }
 }
 
-fn batch(desk: &Desk, id: BatchId, out: &mut Out) -> Result<(), Failure> {
+fn batch(desk: &Desk, id: BatchId, zone: &TimeZone, out: &mut Out) -> Result<(), Failure> {
     const PAGE: usize = 1_000;
     let row = desk.archive.batch(&desk.permit, id)?;
     let state = row.state(id);
@@ -271,7 +292,7 @@ fn batch(desk: &Desk, id: BatchId, out: &mut Out) -> Result<(), Failure> {
         ],
     ];
     rows.extend(note.map(|note| vec!["Seiten".to_owned(), note]));
-    let instant = data.scanned_at.map(|at| at.to_string());
+    let instant = data.scanned_at.map(|at| super::out::moment(at, zone));
     for (what, text) in [
         ("Karton", &data.box_label),
         ("Gescannt von", &data.person),
@@ -309,7 +330,7 @@ fn batch(desk: &Desk, id: BatchId, out: &mut Out) -> Result<(), Failure> {
     }
 }
 
-fn events(desk: &Desk, thing: &Thing, out: &mut Out) -> Result<(), Failure> {
+fn events(desk: &Desk, thing: &Thing, zone: &TimeZone, out: &mut Out) -> Result<(), Failure> {
     let entity: EntityId = match thing {
         Thing::Document(state) => state.id.into(),
         Thing::CaseFile(id) => (*id).into(),
@@ -326,7 +347,8 @@ fn events(desk: &Desk, thing: &Thing, out: &mut Out) -> Result<(), Failure> {
             "software": event.recorded.software,
             "data": event.data(),
         }));
-        out.text(format!("{}  {:>8}  {}", event.recorded.recorded_at, event.position, event.kind()));
+        let at = super::out::moment(event.recorded.recorded_at, zone);
+        out.text(format!("{at}  {:>8}  {}", event.position, event.kind()));
     }
     Ok(())
 }
@@ -356,7 +378,7 @@ fn content(desk: &Desk, state: &DocumentState, args: &Show, out: &mut Out) -> Re
         };
     }
     let mut body = Some(content.body);
-    download(target, &mut |file| {
+    download(part(args), target, &mut |file| {
         let Some(body) = body.take() else { return Ok(()) };
         match copy(body, &mut |bytes| file.write_all(bytes)) {
             Ok(found) if found == wanted => Ok(()),
@@ -398,8 +420,15 @@ fn copy(mut body: impl Read, write: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> 
     }
 }
 
-/// Writes beside the target first: what appears under its name is whole and right. Nothing is overwritten.
+/// What of a document is written to a file.
+pub(super) fn part(args: &Show) -> &'static str {
+    if args.content.is_some() { "Das Original" } else { "Das durchsuchbare PDF" }
+}
+
+/// Writes beside the target first: what appears under its name is whole and right. Nothing is overwritten. Says at
+/// the end what (`part`) was written where.
 pub(super) fn download(
+    what: &str,
     target: &Path,
     write: &mut dyn FnMut(&mut File) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
@@ -416,9 +445,12 @@ pub(super) fn download(
     let mut file = opened.map_err(|error| unwritten(target, &error))?;
     let done = write(&mut file).and_then(|()| {
         let named = file.sync_all().and_then(|()| {
-            std::fs::hard_link(&partial, target).or_else(|_| std::fs::rename(&partial, target))
+            std::fs::hard_link(&partial, target).or_else(|_| std::fs::rename(&partial, target))?;
+            file.metadata()
         });
-        named.map_err(|error| unwritten(target, &error))
+        let facts = named.map_err(|error| unwritten(target, &error))?;
+        hint(format!("{what} ({}) steht jetzt in {}.", size(facts.len()), target.display()));
+        Ok(())
     });
     // After a rename it is gone already; a leftover is harmless either way.
     let _ = std::fs::remove_file(&partial);
@@ -455,10 +487,7 @@ pub(super) fn pages(text: impl Read, out: &mut Out) -> Result<Exit, Failure> {
 }
 
 /// What there is, tenant by tenant.
-fn overview(context: &Context, args: &Show, out: &mut Out) -> Result<Exit, Failure> {
-    if args.content.is_some() || args.pdf.is_some() || args.text || args.events {
-        return Err(Failure::usage("Bitte sagen, welches Dokument gemeint ist."));
-    }
+fn overview(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
     let installation = context.open(false)?;
     for tenant in context.tenants(&installation)? {
         let archive = installation.archive(&tenant)?;

@@ -279,10 +279,13 @@ pub struct Health {
     pub pages: u64,
     /// Ob hier Texterkennung möglich ist.
     pub ocr_available: bool,
+    /// Zeitzone des Mandanten.
+    #[schema(example = "Europe/Berlin")]
+    pub time_zone: String,
 }
 
-impl From<archive::Health> for Health {
-    fn from(health: archive::Health) -> Self {
+impl Health {
+    pub(in crate::api) fn new(health: &archive::Health, time_zone: String) -> Self {
         let applied = &health.journal.applied;
         Self {
             software: archive::SOFTWARE.to_owned(),
@@ -299,6 +302,7 @@ impl From<archive::Health> for Health {
             bytes: health.summary.bytes,
             pages: health.summary.pages,
             ocr_available: health.ocr_available,
+            time_zone,
         }
     }
 }

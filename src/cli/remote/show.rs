@@ -6,11 +6,12 @@ use super::super::failure::{Exit, Failure};
 use super::super::history;
 use super::super::out::{Out, counted, number, plain, size};
 use super::super::rows::{DocumentLine, FindingLine};
-use super::super::show::{document, download, pages};
+use super::super::show::{document, download, moment, pages, part};
 use super::{case_file_id, client};
 use crate::api::rows::{Document, StoredEvent};
 use crate::client::{Client, ClientError};
 use crate::domain::{CaseFileId, Digest, DocumentId};
+use jiff::tz::TimeZone;
 use serde_json::json;
 use std::io::{self, Write};
 use std::path::Path;
@@ -62,14 +63,15 @@ pub(in crate::cli) fn show(
         };
         return content(&client, &found.id, args, out);
     }
+    let zone = TimeZone::get(&client.health()?.time_zone).unwrap_or(TimeZone::UTC);
     if !documents.is_empty() {
         for found in documents {
             if args.events {
-                events(client.document_events(&found.id)?, out);
+                events(client.document_events(&found.id)?, &zone, out);
             } else {
                 let mut line = DocumentLine::from(found);
                 line.history = history::remote(&client, &line.document_id)?;
-                document(&line, out);
+                document(&line, &zone, out);
             }
         }
         return Ok(Exit::Done);
@@ -79,12 +81,12 @@ pub(in crate::cli) fn show(
         found => found,
     } {
         out.text(format!(
-            "Charge {}: {} angenommen, {} doppelt, {} abgelehnt ({})",
+            "Charge {}: {} angenommen, {} doppelt, {} abgelehnt: {}",
             plain(&batch.name),
             batch.received,
             batch.duplicate,
             batch.rejected,
-            batch.balance
+            verdict(&batch.balance)
         ));
         if let Some(note) = &batch.page_note {
             out.text(format!("Seiten: {note}"));
@@ -94,10 +96,20 @@ pub(in crate::cli) fn show(
     }
     let id = case_file_id(&client, what)?;
     if args.events {
-        events(client.case_file_events(&id)?, out);
+        events(client.case_file_events(&id)?, &zone, out);
         return Ok(Exit::Done);
     }
     case_file(&client, &id, out)
+}
+
+/// The word for people.
+fn verdict(balance: &str) -> &str {
+    match balance {
+        "open" => "offen",
+        "green" => "ausgeglichen",
+        "red" => "NICHT AUSGEGLICHEN",
+        other => other,
+    }
 }
 
 fn documents(client: &Client, what: &str) -> Result<Vec<Document>, Failure> {
@@ -110,9 +122,10 @@ fn documents(client: &Client, what: &str) -> Result<Vec<Document>, Failure> {
     }
 }
 
-fn events(events: Vec<StoredEvent>, out: &mut Out) {
+fn events(events: Vec<StoredEvent>, zone: &TimeZone, out: &mut Out) {
     for event in events {
-        out.text(format!("{}  {:>8}  {}", event.recorded_at, event.position, event.kind));
+        let at = moment(&event.recorded_at, zone);
+        out.text(format!("{at}  {:>8}  {}", event.position, event.kind));
         out.object(&json!({
             "position": event.position,
             "payload": event.payload,
@@ -181,7 +194,7 @@ fn content(client: &Client, id: &str, args: &Show, out: &mut Out) -> Result<Exit
             done => done.map(|_| Exit::Done).map_err(Failure::from),
         };
     }
-    download(target, &mut |file| fetch(file).map(drop).map_err(Failure::from))
+    download(part(args), target, &mut |file| fetch(file).map(drop).map_err(Failure::from))
 }
 
 fn overview(client: &Client, out: &mut Out) -> Result<Exit, Failure> {
