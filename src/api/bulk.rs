@@ -1,6 +1,7 @@
 //! Multipart bodies: many files in one request, streamed one after another.
 
 use super::auth::Caller;
+use super::bodies::BatchForm;
 use super::extract::{Id, Json, json};
 use super::fields::{Announced, DocumentFacts, Target};
 use super::rows::{BulkAnswer, BulkLine};
@@ -18,12 +19,16 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::{Stream, StreamExt as _};
 use std::io::{self, Read};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 /// Largest `metadata` part.
 const MAX_FACTS_BYTES: usize = 64 * 1024;
+
+/// What a body of parts looks like.
+const ORDER: &str = "Zu jeder Datei gehört ein Teil „file“ mit ihrem Inhalt; Angaben zu ihr stehen als JSON in einem Teil \
+                     „metadata“ unmittelbar davor (er kann fehlen).";
 
 /// Whether a body comes in parts.
 pub(super) fn is_multipart(headers: &HeaderMap) -> bool {
@@ -68,6 +73,9 @@ impl Stream for FilePart {
     }
 }
 
+/// What was wrong behind the last file.
+pub(super) type Afterwards = Arc<Mutex<Option<Problem>>>;
+
 fn broken(_: multer::Error) -> Problem {
     Problem::malformed("Die Teile der Übertragung sind nicht verständlich, oder die Übertragung brach ab.")
 }
@@ -106,28 +114,45 @@ impl Parts {
                     let name = field.file_name().map(str::to_owned);
                     return Ok(Some(FilePart { name, facts, wrong, field, unread: self.unread.clone() }));
                 }
-                _ => {
-                    let detail = "Erwartet werden die Teile „metadata“ (davor, kann fehlen) und „file“.";
+                Some("metadata") => {
+                    let detail = format!("Zwei Teile „metadata“ stehen hintereinander. {ORDER}");
+                    return Err(Problem::malformed(detail));
+                }
+                name => {
+                    let name = source_name(name.unwrap_or_default());
+                    let detail = format!("Der Teil „{name}“ gehört nicht hierher. {ORDER}");
                     return Err(Problem::malformed(detail));
                 }
             }
         }
         if facts.is_some() || wrong.is_some() {
-            return Err(Problem::malformed("Auf „metadata“ folgt keine Datei."));
+            let detail = format!("Nach dem Teil „metadata“ kam keine Datei mehr. {ORDER}");
+            return Err(Problem::malformed(detail));
         }
         Ok(None)
     }
 
-    /// The bytes of a file that must be the last part: they end well only if nothing follows.
-    pub(super) fn only(mut self, part: FilePart) -> impl Stream<Item = io::Result<Bytes>> + Unpin {
+    /// The bytes of a file that must be the last part: they end well only if nothing follows. What followed is noted in
+    /// the second place, for the answer.
+    pub(super) fn only(
+        mut self,
+        part: FilePart,
+    ) -> (impl Stream<Item = io::Result<Bytes>> + Unpin, Afterwards) {
+        let afterwards = Afterwards::default();
+        let noted = afterwards.clone();
         let end = async move {
-            match self.next_file().await {
-                Ok(None) => None,
-                _ => Some(Err(io::ErrorKind::InvalidData.into())),
-            }
+            let problem = match self.next_file().await {
+                Ok(None) => return None,
+                Ok(Some(_)) => Problem::malformed(format!(
+                    "Hier kommt genau eine Datei an; viele auf einmal nimmt POST /batches/{{id}}/files. {ORDER}"
+                )),
+                Err(problem) => problem,
+            };
+            *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+            Some(Err(io::ErrorKind::InvalidData.into()))
         };
         let end = futures_util::stream::once(end).filter_map(std::future::ready);
-        Box::pin(part.map(|chunk| chunk.map_err(io::Error::other)).chain(end))
+        (Box::pin(part.map(|chunk| chunk.map_err(io::Error::other)).chain(end)), afterwards)
     }
 
     async fn small(&self, mut field: multer::Field<'static>) -> Result<Vec<u8>, Problem> {
@@ -156,7 +181,7 @@ impl Parts {
 #[utoipa::path(
     post, path = "/batches/{id}/files", tag = "Chargen", operation_id = "uploadFiles",
     params(("id" = String, Path, description = "Kennung der Charge")),
-    request_body(content = Vec<u8>, content_type = "multipart/form-data"),
+    request_body(content = BatchForm, content_type = "multipart/form-data"),
     responses(
         (status = 200, description = "Jede Datei hat ihre Zeile", body = BulkAnswer),
         (status = 207, description = "Einzelne Dateien sind noch einmal zu senden", body = BulkAnswer),

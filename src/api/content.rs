@@ -1,6 +1,7 @@
 //! Bytes of documents: originals and renditions, whole or in part.
 
 use super::auth::Caller;
+use super::bodies::FileBytes;
 use super::extract::{Id, Query, Second};
 use super::range::{self, Wanted};
 use super::{Api, Problem, digest_header};
@@ -49,9 +50,9 @@ pub(super) struct VersionWanted {
         ("If-Range" = Option<String>, Header), ("If-None-Match" = Option<String>, Header),
     ),
     responses(
-        (status = 200, description = "Der ganze Inhalt", body = Vec<u8>, content_type = "application/octet-stream",
+        (status = 200, description = "Der ganze Inhalt", body = FileBytes, content_type = "application/octet-stream",
          headers(("ETag" = String), ("Repr-Digest" = String), ("Content-Disposition" = String))),
-        (status = 206, description = "Der Bereich", body = Vec<u8>, content_type = "application/octet-stream", headers(("Content-Range" = String))),
+        (status = 206, description = "Der Bereich", body = FileBytes, content_type = "application/octet-stream", headers(("Content-Range" = String))),
         (status = 304, description = "Unverändert"),
     )
 )]
@@ -72,8 +73,8 @@ pub(super) async fn original(
     get, path = "/documents/{id}/renditions/{name}", tag = "Dokumente", operation_id = "getRendition",
     params(("id" = String, Path, description = "Kennung"), ("name" = String, Path, description = "`text` oder `pdf`")),
     responses(
-        (status = 200, description = "Die Darstellung", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 206, description = "Der Bereich", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "Die Darstellung", body = FileBytes, content_type = "application/octet-stream"),
+        (status = 206, description = "Der Bereich", body = FileBytes, content_type = "application/octet-stream"),
         (status = 304, description = "Unverändert"),
     )
 )]

@@ -9,6 +9,15 @@ use std::sync::LazyLock;
 
 const STYLE: &str = include_str!("docs.css");
 
+const HOME: &str = "<!doctype html>\n<html lang=\"de\"><head><meta charset=\"utf-8\"><title>eakte</title>\
+    <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+    <link rel=\"stylesheet\" href=\"/docs/style.css\"></head><body>\n\
+    <header><h1>eakte</h1><p>Hier läuft eine e-Akte. Eine Oberfläche für den Browser gibt es noch nicht; gearbeitet wird mit \
+    dem Befehl <code>eakte</code> und über die Schnittstelle.</p></header>\n\
+    <main><ul><li><a href=\"/docs\">Beschreibung der Schnittstelle</a></li>\
+    <li><a href=\"/openapi.json\">dieselbe für Programme (OpenAPI)</a></li>\
+    <li><a href=\"/readyz\">Ist der Server bereit?</a></li></ul></main></body></html>\n";
+
 static PAGE: LazyLock<String> = LazyLock::new(|| page_of(&super::openapi()));
 
 fn text(kind: &'static str, body: &'static str) -> Response {
@@ -30,6 +39,11 @@ pub(super) async fn description() -> Response {
 /// `GET /docs`
 pub(super) async fn page() -> Response {
     text("text/html; charset=utf-8", PAGE.as_str())
+}
+
+/// `GET /`: for whoever opens the server's address in a browser.
+pub(super) async fn home() -> Response {
+    text("text/html; charset=utf-8", HOME)
 }
 
 /// `GET /docs/style.css`
@@ -189,7 +203,6 @@ fn kind(schema: &Value) -> String {
     };
     let format = schema["format"].as_str().unwrap_or_default();
     let word = match (named, format) {
-        ("array", _) if schema["items"]["format"] == "int32" => return "Bytes".to_owned(),
         ("array", _) => return format!("Liste von {}", kind(&schema["items"])),
         (_, "date") => "Tag",
         (_, "date-time") => "Zeitpunkt (UTC)",

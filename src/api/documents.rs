@@ -1,6 +1,7 @@
 //! `/documents`: single uploads, lists, lookups.
 
 use super::auth::Caller;
+use super::bodies::{DocumentForm, FileBytes};
 use super::bulk::{Parts, is_multipart};
 use super::extract::{Id, Json, Query, cursor, idempotency_key, limit};
 use super::fields::{Announced, DocumentFacts, Target};
@@ -16,6 +17,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use std::io::Read;
+use std::sync::PoisonError;
 use utoipa::IntoParams;
 
 /// What an upload became: a receipt, or why it was not stored.
@@ -35,7 +37,7 @@ type Taken = Result<Receipt, (Rejection, Option<String>)>;
         ("Content-Length" = Option<u64>, Header, description = "Angekündigte Länge"),
         ("Priority" = Option<String>, Header, description = "`u=0` bis `u=2` (RFC 9218): Jemand wartet darauf; das Dokument wird vor dem Rückstand gelesen"),
     ),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content((FileBytes = "application/octet-stream"), (DocumentForm = "multipart/form-data"))),
     responses(
         (status = 201, description = "Neues Dokument, dauerhaft gespeichert", body = Receipt, headers(("Location" = String))),
         (status = 200, description = "Dieselben Bytes liegen schon in dieser Akte", body = Receipt, headers(("Location" = String))),
@@ -68,7 +70,11 @@ pub(super) async fn create(
         let facts = part.facts.take().unwrap_or(facts);
         let mut announced = facts.parse(part.name.as_deref(), key)?;
         announced.is_urgent = is_urgent;
-        return take(&api, &caller, announced, &mut parts.only(part)).await;
+        let (mut stream, afterwards) = parts.only(part);
+        let taken = take(&api, &caller, announced, &mut stream).await;
+        let noted = afterwards.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // What came behind the file says more than that its bytes did not end well.
+        return taken.map_err(|problem| noted.unwrap_or(problem));
     }
     let size = announced_size(request.headers());
     let limit = caller.archive.settings().max_file_bytes;

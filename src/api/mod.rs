@@ -5,6 +5,7 @@
 
 mod auth;
 mod batches;
+mod bodies;
 mod bulk;
 mod case_files;
 mod content;

@@ -54,6 +54,7 @@ pub fn router(state: Api) -> Router {
         .route("/readyz", get(probes::ready))
         .route("/metrics", get(metrics::show))
         .route("/openapi.json", get(docs::description))
+        .route("/", get(docs::home))
         .route("/docs", get(docs::page))
         .route("/docs/style.css", get(docs::style))
         .method_not_allowed_fallback(layers::no_method)

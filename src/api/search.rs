@@ -21,7 +21,8 @@ const MAX_CHARS: usize = 1_000;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Searched {
-    /// Suchwörter; `"…"` für eine Folge, `-wort` schließt aus, `wort*` für den Anfang.
+    /// Suchwörter; `"…"` für eine Folge, `-wort` schließt aus, `wort*` für den Anfang, `*` für alles.
+    #[param(required = true)]
     q: Option<String>,
     /// Höchstzahl der Treffer, 1 bis 200; fehlt sie, 50.
     limit: Option<usize>,
@@ -55,6 +56,10 @@ pub(super) async fn search(
 ) -> Result<Json<SearchPage>, Problem> {
     let limit = limit(asked.limit)?;
     let text = asked.q.unwrap_or_default();
+    if text.trim().is_empty() {
+        let detail = "q: bitte sagen, was gesucht wird; „*“ findet alles, was die übrigen Angaben zulassen.";
+        return Err(Problem::malformed(detail));
+    }
     if text.chars().count() > MAX_CHARS {
         return Err(Problem::malformed(format!("q: höchstens {MAX_CHARS} Zeichen.")));
     }

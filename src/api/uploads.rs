@@ -4,6 +4,7 @@
 //! begins anew, and the idempotency key keeps that from adding anything.
 
 use super::auth::Caller;
+use super::bodies::FileBytes;
 use super::documents::{answer, receive};
 use super::extract::{Id, Query, idempotency_key};
 use super::fields::DocumentFacts;
@@ -212,7 +213,7 @@ pub(super) async fn offset(
         ("Upload-Offset" = u64, Header, description = "Stelle, an der dieser Teil beginnt"),
         ("Upload-Complete" = String, Header, description = "`?1` beim letzten Teil, sonst `?0`"),
     ),
-    request_body(content = Vec<u8>, content_type = "application/partial-upload"),
+    request_body(content = FileBytes, content_type = "application/partial-upload"),
     responses(
         (status = 204, description = "Angekommen", headers(("Upload-Offset" = u64))),
         (status = 201, description = "Fertig: neues Dokument, dauerhaft gespeichert", body = Receipt),

@@ -38,6 +38,20 @@ fn the_description_is_whole() {
             assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem");
         }
     }
+    // Bytes are bytes, and parts are described.
+    assert!(
+        !document.to_string().contains("\"int32\",\"minimum\":0,\"type\":\"integer\"},\"type\":\"array\"")
+    );
+    let bytes = &document["components"]["schemas"]["FileBytes"];
+    assert_eq!((&bytes["type"], &bytes["format"]), (&"string".into(), &"binary".into()), "{bytes}");
+    let body = |path: &str| &document["paths"][path]["post"]["requestBody"]["content"];
+    for path in ["/api/v1/documents", "/api/v1/batches/{id}/files"] {
+        let form = &body(path)["multipart/form-data"]["schema"]["$ref"];
+        let name = form.as_str().unwrap().rsplit('/').next().unwrap();
+        let parts = &document["components"]["schemas"][name]["properties"];
+        assert!(parts["file"].is_object() && parts["metadata"].is_object(), "{path}");
+    }
+    assert!(body("/api/v1/documents")["application/octet-stream"].is_object());
     // Every reference leads somewhere.
     let schemas = document["components"]["schemas"].as_object().unwrap();
     for reference in document.to_string().split("\"#/components/schemas/").skip(1) {
@@ -71,4 +85,11 @@ fn anyone_may_read_the_description_and_it_loads_nothing_from_other_hosts() {
         }
     }
     assert!(!text.contains("http://") && !text.contains("https://"));
+    let home = anyone("/");
+    assert_eq!((home.status.as_u16(), home.header("content-type")), (200, "text/html; charset=utf-8"));
+    let home = String::from_utf8(home.body).unwrap();
+    for target in home.split("href=\"").skip(1) {
+        assert_eq!(anyone(target.split('"').next().unwrap()).status, 200, "{target}");
+    }
+    assert!(home.contains("href=\"/docs\""));
 }

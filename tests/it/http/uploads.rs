@@ -154,10 +154,20 @@ fn a_multipart_upload_needs_its_parts_in_order() {
     let document = towns.get(&format!("/api/v1/documents/{id}")).ok(200);
     assert_eq!((&document["title"], &document["source_name"]), (&json!("Antrag"), &json!("Antrag.txt")));
     upload(&[]).problem(400);
-    upload(&[("metadata", None, b"{}")]).problem(400);
-    upload(&[("colour", None, b"red")]).problem(400);
-    upload(&[("metadata", None, br#"{"colour":"red"}"#), ("file", Some("a"), b"y")]).problem(400);
-    upload(&[("file", Some("a"), b"y"), ("file", Some("b"), b"z")]).problem(400);
+    let file: (&str, Option<&str>, &[u8]) = ("file", Some("a"), b"y");
+    let facts: (&str, Option<&str>, &[u8]) = ("metadata", None, b"{}");
+    for (parts, told) in [
+        (&[facts][..], "kam keine Datei mehr"),
+        (&[file, facts], "kam keine Datei mehr"),
+        (&[facts, facts, file], "hintereinander"),
+        (&[("colour", None, b"red")], "„colour“ gehört nicht hierher"),
+        (&[("metadata", None, br#"{"colour":"red"}"#), file], "das Feld „colour“ gibt es nicht"),
+        (&[file, file], "genau eine Datei"),
+    ] {
+        let problem = upload(parts).problem(400);
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(told), "{detail}");
+    }
     upload(&[("metadata", None, &vec![b' '; 100_000]), ("file", Some("a"), b"y")]).problem(413);
     let request = towns.request("POST", "/api/v1/documents").header("content-type", "multipart/form-data");
     towns.send(request.body(Body::from("x")).unwrap()).problem(415);
