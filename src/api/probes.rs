@@ -36,6 +36,9 @@ fn causes(installation: &Installation) -> Result<Vec<String>, Error> {
             causes.push("store: Der Objektspeicher antwortet nicht.".to_owned());
         }
     }
+    if installation.is_shut() {
+        causes.push("tenants: Kein Mandant lässt sich öffnen.".to_owned());
+    }
     let mut halted = Vec::new();
     for archive in installation.open_archives() {
         if let Some(halt) = archive.health()?.journal.halted {

@@ -278,6 +278,13 @@ impl Installation {
         slots.iter().filter_map(|slot| slot.try_lock().ok()?.clone()).collect()
     }
 
+    /// Whether tenants were tried and none of them opens.
+    pub fn is_shut(&self) -> bool {
+        let slots: Vec<Slot> =
+            self.archives.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        !slots.is_empty() && slots.iter().all(|slot| slot.try_lock().is_ok_and(|archive| archive.is_none()))
+    }
+
     /// Where a tenant's archive is kept once it is open. Whoever holds its lock keeps others from opening it.
     pub(super) fn slot(&self, tenant: &TenantSlug) -> Slot {
         let mut archives = self.archives.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,6 +8,7 @@ use super::progress::{Bars, is_seen};
 use super::{serve, stop};
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::demo;
+use crate::search::Filter;
 use serde_json::json;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -24,9 +25,7 @@ pub(super) fn run(context: &mut Context, args: &Demo, out: &mut Out) -> Result<E
     let archive = installation.archive(&demo::tenant())?;
     let permit = local_permit(&installation, &archive, &demo::tenant())?;
     if !archive.health()?.ocr_available {
-        hint(
-            "Hinweis: Tesseract fehlt; Scans bleiben ohne Text. Abhilfe: apt install tesseract-ocr tesseract-ocr-deu",
-        );
+        hint(format!("Hinweis: Tesseract fehlt; Scans bleiben ohne Text. Abhilfe: {}", super::INSTALL_OCR));
     }
     let stop = args.no_serve.then(stop::on_interrupt).unwrap_or_default();
     let bars = Bars::new();
@@ -79,11 +78,16 @@ pub(super) fn run(context: &mut Context, args: &Demo, out: &mut Out) -> Result<E
         let is_whole = !stop.load(Ordering::Acquire) && done.rejected == 0;
         return Ok(if is_whole { Exit::Done } else { Exit::Findings });
     }
-    let document = first_document(&installation)?;
+    let example = example(&installation)?;
     let json = out.json;
-    serve::start(context, installation, move |url| {
-        if !json {
-            hint(guide(&data, url, &document));
+    serve::start(context, installation, move |url, opening, is_first| {
+        if json {
+            return;
+        }
+        if is_first && opening.failed.is_empty() {
+            hint(guide(&data, url, &example));
+        } else {
+            serve::tell(url, opening, is_first);
         }
     })?;
     Ok(Exit::Done)
@@ -93,23 +97,45 @@ fn seconds(lasting: Duration) -> f64 {
     (lasting.as_secs_f64() * 1_000.0).round() / 1_000.0
 }
 
-fn first_document(installation: &crate::archive::Installation) -> Result<String, Failure> {
+/// Something to look for in the town, with what is found.
+struct Example {
+    query: &'static str,
+    /// Where it is downloaded, below `/api/v1`.
+    path: String,
+}
+
+/// A word that stands only on a page that was scanned, if such pages could be read here; else one in a file with text.
+fn example(installation: &crate::archive::Installation) -> Result<Example, Failure> {
+    const SCANNED: &str = "Quecksilberdampflampen";
+    const WRITTEN: &str = "Wildverbiss Eicheln";
     let archive = installation.archive(&demo::tenant())?;
     let permit = local_permit(installation, &archive, &demo::tenant())?;
-    let page = archive.documents(&permit, None, 1)?;
-    Ok(page.items.first().map(|state| state.id.to_string()).unwrap_or_default())
+    let first = |query| -> Result<_, Failure> {
+        let page = archive.search(&permit, query, Filter::default(), 0, 1)?;
+        Ok(page.hits.first().map(|hit| hit.document))
+    };
+    if let Some(id) = first(SCANNED)?
+        && archive.rendition(&permit, id, "pdf", None).is_ok()
+    {
+        return Ok(Example { query: SCANNED, path: format!("documents/{id}/renditions/pdf") });
+    }
+    let written = first(WRITTEN)?;
+    let any = archive.documents(&permit, None, 1)?.items.first().map(|state| state.id);
+    let id = written.or(any).map(|id| id.to_string()).unwrap_or_default();
+    Ok(Example { query: WRITTEN, path: format!("documents/{id}/content") })
 }
 
 /// What to try next.
-fn guide(data: &Path, url: &str, document: &str) -> String {
+fn guide(data: &Path, url: &str, example: &Example) -> String {
     let program = std::env::args().next().unwrap_or_else(|| "eakte".to_owned());
     let data = data.display();
     let token = format!("{data}/tokens/{}", demo::TENANT);
+    let Example { query, path } = example;
     format!(
         "\nDer Server läuft: {url}\n\n\
          Zum Ausprobieren in einem zweiten Fenster:\n\
-         \x20 Suchen:         {program} search --server {url} --data {data} Baugenehmigung\n\
-         \x20 Herunterladen:  curl -OJ -H \"Authorization: Bearer $(cat {token})\" {url}/api/v1/documents/{document}/content\n\
+         \x20 Suchen:         {program} search --server {url} --data {data} {query}\n\
+         \x20 Herunterladen:  curl -OJ -H \"Authorization: Bearer $(cat {token})\" {url}/api/v1/{path}\n\
          \x20 Nachrechnen:    {program} verify --server {url} --data {data}\n\
          \x20 Schnittstelle:  {url}/docs\n\n\
          Beenden mit Strg-C; „{program} demo --data {data}“ startet wieder."

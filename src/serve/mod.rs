@@ -3,8 +3,11 @@
 //! Connections are accepted here rather than by a framework, because slow and silent peers must be dropped: while
 //! they send a request's head, and while they receive an answer. (Bodies are watched by `api::upload`.)
 
+mod house;
 mod notify;
 mod patient;
+
+pub use house::Opening;
 
 use crate::api::{self, Api};
 use crate::archive::{Error, Installation, Kind};
@@ -50,7 +53,12 @@ pub struct ServeOptions {
     pub api: api::Options,
     /// Hears the address once requests are answered.
     pub on_ready: Option<Box<dyn FnOnce(SocketAddr) + Send>>,
+    /// Hears which tenants are open: once all have been tried, and again whenever that changes.
+    pub on_opening: Option<OnOpening>,
 }
+
+/// Hears how the opening of tenants goes, with the address at which the server answers.
+pub type OnOpening = Box<dyn FnMut(SocketAddr, &Opening) + Send>;
 
 impl std::fmt::Debug for ServeOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -71,6 +79,7 @@ impl Default for ServeOptions {
             connections: 1_024,
             api: api::Options::default(),
             on_ready: None,
+            on_opening: None,
         }
     }
 }
@@ -157,7 +166,7 @@ fn run(
 ) -> Result<(), Error> {
     let installation = Arc::new(installation);
     let (stopping, stopped) = watch::channel(false);
-    let on_ready = options.on_ready.take();
+    let (on_ready, on_opening) = (options.on_ready.take(), options.on_opening.take());
     let listener = runtime.block_on(TcpListener::bind(options.listen)).map_err(|source| Error {
         kind: Kind::Unavailable,
         public: format!("Die Adresse {} ist nicht benutzbar: {}.", options.listen, wording::os(&source)),
@@ -165,7 +174,7 @@ fn run(
     })?;
     let address = listener.local_addr().map_err(Error::from_os)?;
     let flag = Arc::new(AtomicBool::new(false));
-    let threads = start(&installation, &flag, background)?;
+    let threads = start(&installation, &flag, background, house::keeping(address, on_opening))?;
     let api = Api::new(installation.clone(), options.api.clone(), stopped.clone());
     let router = api::router(api.clone());
     tracing::info!(%address, "serving");
@@ -213,59 +222,16 @@ fn start(
     installation: &Arc<Installation>,
     flag: &Arc<AtomicBool>,
     background: Vec<Background>,
+    house: Background,
 ) -> Result<Vec<JoinHandle<()>>, Error> {
-    let mut work = background;
-    work.push(Box::new(keep_house));
     let mut threads = Vec::new();
-    for work in work {
+    for work in background.into_iter().chain([house]) {
         let (installation, flag) = (installation.clone(), flag.clone());
         let thread = std::thread::Builder::new().name("background".to_owned());
         let thread = thread.spawn(move || work(installation, flag));
         threads.push(thread.map_err(Error::from_os)?);
     }
     Ok(threads)
-}
-
-/// Opens every tenant, so that what the last run left over goes on, and cleans up once a day.
-#[expect(clippy::needless_pass_by_value, reason = "the signature of background work")]
-fn keep_house(installation: Arc<Installation>, stop: Arc<AtomicBool>) {
-    const DAY: Duration = Duration::from_hours(24);
-    const STEP: Duration = Duration::from_millis(200);
-    let tenants = || {
-        installation.tenants().unwrap_or_else(|error| {
-            tracing::error!(%error, "the tenants could not be listed");
-            Vec::new()
-        })
-    };
-    for tenant in tenants() {
-        if stop.load(Ordering::Acquire) {
-            return;
-        }
-        // Requests for it will say the same to whoever may hear it.
-        if let Err(error) = installation.archive(&tenant) {
-            tracing::error!(%tenant, kind = ?error.kind, %error, "a tenant could not be opened");
-        }
-    }
-    let mut swept: Option<std::time::Instant> = None;
-    while !stop.load(Ordering::Acquire) {
-        if swept.is_some_and(|at| at.elapsed() < DAY) {
-            std::thread::sleep(STEP);
-            continue;
-        }
-        for tenant in tenants() {
-            match installation.sweep(&tenant, installation.clock().now()) {
-                Ok(0) => {}
-                Ok(objects) => tracing::info!(%tenant, objects, "objects that nothing names were removed"),
-                Err(error) => {
-                    tracing::warn!(%tenant, kind = ?error.kind, %error, "the daily clean-up failed");
-                }
-            }
-            if stop.load(Ordering::Acquire) {
-                return;
-            }
-        }
-        swept = Some(std::time::Instant::now());
-    }
 }
 
 /// Waits for threads, but not for ever: everything that was acknowledged is durable.
