@@ -296,6 +296,9 @@ pub(super) struct Verify {
     /// Früher ausgegebener Stand, der darin enthalten sein muss
     #[arg(long, value_name = "GRÖSSE:WURZEL")]
     pub(super) expect: Option<Expect>,
+    /// Jeden Hinweis einzeln nennen, auch jedes Objekt, das noch aufgeräumt wird
+    #[arg(long)]
+    pub(super) details: bool,
 }
 
 #[derive(Debug, Args)]

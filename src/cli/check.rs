@@ -5,7 +5,7 @@ use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::out::{Out, counted, hint, lasting, number, plain, size};
 use super::progress::{Bars, set_total};
-use crate::verify::{Fault, Progress, Sample, VerifyOptions, VerifyReport};
+use crate::verify::{Fault, FaultKind, Progress, Sample, VerifyOptions, VerifyReport};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
@@ -56,6 +56,7 @@ pub(super) fn verify(context: &Context, args: &Verify, out: &mut Out) -> Result<
         out.object(&row);
         let counts = [report.objects, report.bytes, report.commits, report.leaves];
         let (findings, notices) = (lines(&report.findings), lines(&report.notices));
+        let notices = if args.details { notices } else { gathered(notices) };
         tell(Some(tenant.as_str()), &findings, &notices, counts, &report.root.to_string(), out);
     }
     Ok(exit)
@@ -79,6 +80,26 @@ fn row(report: &VerifyReport) -> Value {
         "findings": faults(&report.findings),
         "notices": faults(&report.notices),
     })
+}
+
+/// Objects that wait to be cleaned up become one line: after an interrupted run there may be many, and none of them
+/// asks anything of the reader.
+pub(super) fn gathered(notices: Vec<(String, String, String)>) -> Vec<(String, String, String)> {
+    let kind = FaultKind::Unreferenced.word();
+    let more = FaultKind::More.word();
+    let is_stray = |notice: &(String, String, String)| notice.0 == kind;
+    let is_more = |notice: &(String, String, String)| notice.0 == more && notice.1 == kind;
+    let count = notices.iter().filter(|notice| is_stray(notice)).count() as u64;
+    if count == 0 {
+        return notices;
+    }
+    let more = if notices.iter().any(is_more) { "mehr als " } else { "" };
+    let mut kept: Vec<_> =
+        notices.into_iter().filter(|notice| !is_stray(notice) && !is_more(notice)).collect();
+    let detail = "Reste eines unterbrochenen Laufs, die zu keinem Dokument gehören. Das wird aufgeräumt: „eakte serve“ \
+                  entfernt sie nach sieben Tagen. Einzeln zeigt sie --details.";
+    kept.push((kind.to_owned(), format!("{more}{}", counted(count, "Objekt", "Objekte")), detail.to_owned()));
+    kept
 }
 
 fn lines(faults: &[Fault]) -> Vec<(String, String, String)> {
@@ -108,7 +129,7 @@ pub(super) fn tell(
         "{tenant}{} mit {} nachgerechnet, {}: {verdict}.",
         counted(objects, "Objekt", "Objekte"),
         size(bytes),
-        counted(commits, "Buchung", "Buchungen"),
+        counted(commits, "Journaleintrag", "Journaleinträge"),
     ));
     out.text(format!("Stand zum Aufbewahren: {leaves}:{root}"));
 }
@@ -132,7 +153,7 @@ pub(super) fn rebuild(context: &Context, out: &mut Out) -> Result<Exit, Failure>
         }));
         out.text(format!(
             "Mandant „{tenant}“: Katalog und Suche aus {} neu aufgebaut ({}) in {}.",
-            counted(report.commits, "Buchung", "Buchungen"),
+            counted(report.commits, "Journaleintrag", "Journaleinträgen"),
             counted(report.documents, "Dokument", "Dokumente"),
             lasting(seconds),
         ));

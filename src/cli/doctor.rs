@@ -2,7 +2,7 @@
 
 use super::context::{Context, local_permit, running_server};
 use super::failure::{Exit, Failure};
-use super::out::{Out, counted, number, size};
+use super::out::{Out, counted, moment, number, size};
 use crate::archive::{Archive, Installation, Permit, Place};
 use crate::domain::TenantSlug;
 use crate::domain::batch::Balance;
@@ -100,7 +100,7 @@ fn machine(context: &Context, report: &mut Report<'_>) {
             Level::Hint,
             "Texterkennung",
             format!("„{}“ ist nicht da; Scans warten, bis es da ist", program.display()),
-            "apt install tesseract-ocr tesseract-ocr-deu",
+            super::INSTALL_OCR,
         ),
         Some(version) => {
             let known = answer("--list-langs").unwrap_or_default();
@@ -195,13 +195,6 @@ fn hot_folders(context: &Context, report: &mut Report<'_>) {
         let checked = super::serve::check_folder(folder);
         match checked {
             Err(failure) => report.add(Level::Fault, "Eingangsordner", failure.text(), ""),
-            Ok(()) if rustix::fs::access(&path, rustix::fs::Access::WRITE_OK).is_err() => {
-                let detail = format!(
-                    "{} ist nicht beschreibbar: Dateien könnten nicht weggelegt werden",
-                    path.display()
-                );
-                report.add(Level::Fault, "Eingangsordner", detail, "Schreibrecht geben");
-            }
             Ok(()) => report.good("Eingangsordner", path.display().to_string()),
         }
     }
@@ -261,21 +254,32 @@ fn tenant_state(
         );
     }
     let place = installation.place();
-    match place.local_token(tenant).and_then(|token| archive.permit(&token)) {
-        Ok(_) => report.good(name, "Zugangstoken gilt"),
-        Err(_) => report.add(
+    let is_there = place.token_file(tenant).exists();
+    let is_good = place.local_token(tenant).and_then(|token| archive.permit(&token)).is_ok();
+    // Whoever may work on the directory may have a token: a missing one is made anew, and that is said.
+    let permit = local_permit(installation, archive, tenant)?;
+    if is_good {
+        report.good(name, "Zugangstoken gilt");
+    } else {
+        let before = if is_there { "galt hier nicht" } else { "fehlte hier" };
+        let file = place.token_file(tenant);
+        report.add(
             Level::Hint,
             name,
-            "das Zugangstoken in diesem Verzeichnis gilt nicht",
-            "eakte show legt ein neues an",
-        ),
+            format!("das Zugangstoken {before}; ein neues ist angelegt: {}", file.display()),
+            "Programmen, die mit dem alten arbeiteten, das neue geben",
+        );
     }
-    let permit = local_permit(installation, archive, tenant)?;
     let recorded = health.journal.applied.seq;
     if health.indexed_seq < recorded {
-        let detail =
-            format!("die Suche steht bei Buchung {} von {}", number(health.indexed_seq), number(recorded));
-        report.add(Level::Hint, name, detail, "holt beim nächsten „eakte serve“ oder „eakte search“ auf");
+        let behind = recorded - health.indexed_seq;
+        let detail = format!(
+            "die Suche hat {} noch nicht übernommen; das ist kein Fehler",
+            counted(behind, "Journaleintrag", "Journaleinträge")
+        );
+        let remedy =
+            "holt sie von selbst nach, sobald „eakte serve“, „eakte ingest“ oder „eakte search“ läuft";
+        report.add(Level::Hint, name, detail, remedy);
     }
     let waiting = health.unread[0] + health.unread[1];
     if waiting > 0 {
@@ -289,7 +293,7 @@ fn tenant_state(
     if health.unread[2] > 0 {
         let detail =
             format!("{} auf Texterkennung", counted(health.unread[2], "Dokument wartet", "Dokumente warten"));
-        report.add(Level::Hint, name, detail, "apt install tesseract-ocr tesseract-ocr-deu");
+        report.add(Level::Hint, name, detail, super::INSTALL_OCR);
     }
     batches(archive, &permit, name, report)?;
     documents(archive, &permit, name, report)?;
@@ -389,7 +393,7 @@ fn clock(
     name: &str,
     report: &mut Report<'_>,
 ) -> Result<(), crate::archive::Error> {
-    let now = archive.now();
+    let (now, zone) = (archive.now(), archive.zone()?);
     let mut latest = None;
     let page = archive.batches(permit, None, 1)?;
     latest = page.items.first().map(|(_, row)| row.origin.since).max(latest);
@@ -397,10 +401,11 @@ fn clock(
     latest = page.items.first().map(|state| state.row.origin.since).max(latest);
     match latest {
         Some(latest) if latest > now => {
+            let (now, latest) = (moment(now, &zone), moment(latest, &zone));
             let detail = format!("die Uhr zeigt {now}, im Journal steht schon {latest}");
             report.add(Level::Fault, name, detail, "Uhrzeit berichtigen (NTP)");
         }
-        _ => report.good("Uhr", now.to_string()),
+        _ => report.good("Uhr", format!("{} ({})", moment(now, &zone), zone.iana_name().unwrap_or("UTC"))),
     }
     Ok(())
 }

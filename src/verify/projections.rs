@@ -244,8 +244,11 @@ pub(crate) fn check_places(
         if !same {
             rollback(CATALOGUE, applied.seq);
         } else if applied.seq < head {
-            let detail =
-                format!("Der Katalog steht bei Journaleintrag {}, das Journal bei {head}.", applied.seq);
+            let detail = format!(
+                "Der Katalog hat {} noch nicht übernommen. Das ist kein Fehler: er holt es von selbst nach, sobald \
+                 „eakte serve“ oder ein anderer Befehl das Archiv öffnet.",
+                entries(head - applied.seq, head)
+            );
             notices.add(FaultKind::CatalogueBehind, CATALOGUE, detail);
         }
         let root = chain.roots.get(&applied.frontier.size());
@@ -258,12 +261,25 @@ pub(crate) fn check_places(
         if position > head && reader.commit(position).is_ok_and(|found| found.is_none()) {
             rollback(SEARCH, position);
         } else if position < head {
-            let detail =
-                format!("Das Suchverzeichnis steht bei Journaleintrag {position}, das Journal bei {head}.");
+            let detail = format!(
+                "Die Suche hat {} noch nicht übernommen. Das ist kein Fehler: sie holt es von selbst nach, sobald \
+                 „eakte serve“, „eakte ingest“ oder „eakte search“ läuft.",
+                entries(head - position, head)
+            );
             notices.add(FaultKind::SearchBehind, SEARCH, detail);
         }
     }
     Ok(())
+}
+
+/// How many commits of how many, for people.
+fn entries(behind: u64, all: u64) -> String {
+    match (behind, all) {
+        (_, 1) => "den ersten Journaleintrag".to_owned(),
+        (1, _) => format!("den letzten von {all} Journaleinträgen"),
+        (_, _) if behind == all => format!("die {all} Journaleinträge"),
+        _ => format!("die letzten {behind} von {all} Journaleinträgen"),
+    }
 }
 
 /// Reads both projections to their ends: every row, every file. `documents` is how many there must be.

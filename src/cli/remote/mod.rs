@@ -9,7 +9,7 @@ pub(super) use ingest::ingest;
 pub(super) use show::show;
 
 use super::args::{Search, Verify};
-use super::check::tell;
+use super::check::{gathered, tell};
 use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::out::{Out, hint};
@@ -119,6 +119,8 @@ pub(super) fn verify(context: &Context, url: &str, args: &Verify, out: &mut Out)
     let lines = |faults: &[crate::api::rows::VerifyFault]| -> Vec<(String, String, String)> {
         faults.iter().map(|f| (f.kind.clone(), f.object.clone(), f.detail.clone())).collect()
     };
-    tell(None, &lines(&findings), &lines(&notices), [objects, bytes, commits, leaves], &root, out);
+    let notices = lines(&notices);
+    let notices = if args.details { notices } else { gathered(notices) };
+    tell(None, &lines(&findings), &notices, [objects, bytes, commits, leaves], &root, out);
     Ok(if is_clean { Exit::Done } else { Exit::Findings })
 }
