@@ -145,7 +145,7 @@ pub fn load(
     let started = Instant::now();
     let (manifest, frame) = frame(archive, permit, fixtures)?;
     let list = crate::ingest::shown_path(&fixtures.join(LIST));
-    let source = Source { folder: fixtures, facts: facts(&list), origin: Origin::Upload };
+    let source = Source { folder: fixtures, facts: facts(&list), by_list: false, origin: Origin::Upload };
     let runs = archive.manifest_runs(permit, &manifest, &frame, &source)?;
     let files = runs.iter().map(|run| run.entries.len() as u64).sum();
     let watch =

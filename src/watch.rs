@@ -241,7 +241,7 @@ impl Watcher<'_> {
             self.refuse_list(&list, &problems);
             return Ok(());
         }
-        let source = Source { folder, facts: facts.clone(), origin: Origin::Scan };
+        let source = Source { folder, facts: facts.clone(), by_list: false, origin: Origin::Scan };
         let mut is_whole = true;
         let mut listed = HashSet::new();
         for run in self.archive.manifest_runs(self.permit, &manifest, &frame, &source)? {

@@ -61,6 +61,8 @@ pub struct Source<'a> {
     pub folder: &'a Path,
     /// The batch of files for which the manifest names none.
     pub facts: BatchFacts,
+    /// Whether such files form a batch for each list instead, named after it: lists arrive and are repeated one by one.
+    pub by_list: bool,
     /// The origin of files for which the manifest names none.
     pub origin: Origin,
 }
@@ -234,15 +236,21 @@ impl Archive {
         let described: HashMap<&str, &BatchFacts> =
             manifest.batches.iter().map(|listed| (listed.row.name.as_str(), &listed.row)).collect();
         let mut runs: Vec<ManifestRun> = Vec::new();
-        let mut places = HashMap::<Option<&str>, usize>::new();
+        let mut places = HashMap::<(Option<&str>, Option<&Path>), usize>::new();
         let mut targets = frame.targets.clone();
         let real = source.folder.canonicalize().ok();
         let mut shown_before = HashSet::new();
         for document in &manifest.documents {
             let batch = document.batch.as_deref().filter(|name| described.contains_key(name));
-            let place = *places.entry(batch).or_insert_with(|| {
+            let list = (source.by_list && batch.is_none()).then(|| &*document.at.file);
+            let place = *places.entry((batch, list)).or_insert_with(|| {
                 let facts = batch.and_then(|name| described.get(name)).map_or(&source.facts, |facts| *facts);
-                runs.push(ManifestRun { facts: facts.clone(), entries: Vec::new() });
+                let mut facts = facts.clone();
+                if let Some(list) = list {
+                    facts.name = list_name(list);
+                    facts.source.clone_from(&facts.name);
+                }
+                runs.push(ManifestRun { facts, entries: Vec::new() });
                 runs.len() - 1
             });
             let mut entry = entry(document, source, real.as_deref());
@@ -281,6 +289,11 @@ impl Archive {
             Err(error) => Err(error),
         }
     }
+}
+
+/// What the batch of a list is called: the same however the list is named on the command line.
+fn list_name(list: &Path) -> String {
+    shown_path(&std::path::absolute(list).unwrap_or_else(|_| list.to_owned()))
 }
 
 fn unknown(at: &At, column: &str, what: &str, code: Option<&str>) -> Problem {

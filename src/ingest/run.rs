@@ -55,6 +55,8 @@ pub struct FileReport {
     pub path: PathBuf,
     /// Its path below the source.
     pub shown: String,
+    /// What is odd about its filing, as of this run.
+    pub filing: Vec<Finding>,
     /// What became of it.
     pub status: FileStatus,
 }
@@ -106,9 +108,10 @@ pub fn run(
     };
     let work = || {
         while let Some(entry) = next() {
-            let status = take(intake, context, &batch, &entry);
-            let report_line =
-                FileReport { path: entry.found.path.clone(), shown: entry.found.shown.clone(), status };
+            let mut filing = entry.findings.clone();
+            let status = take(intake, context, &batch, &entry, &mut filing);
+            let (path, shown) = (entry.found.path.clone(), entry.found.shown.clone());
+            let report_line = FileReport { path, shown, filing, status };
             {
                 let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
                 count(&mut total.0, &report_line.status);
@@ -172,8 +175,14 @@ fn count(total: &mut RunReport, status: &FileStatus) {
     }
 }
 
-fn take(intake: &Intake, context: &Context, batch: &OpenBatch<'_>, entry: &Entry) -> FileStatus {
-    match try_take(intake, context, batch, entry) {
+fn take(
+    intake: &Intake,
+    context: &Context,
+    batch: &OpenBatch<'_>,
+    entry: &Entry,
+    filing: &mut Vec<Finding>,
+) -> FileStatus {
+    match try_take(intake, context, batch, entry, filing) {
         Ok(status) => status,
         Err(error) => FileStatus::Failed(error.to_string()),
     }
@@ -184,6 +193,7 @@ fn try_take(
     context: &Context,
     batch: &OpenBatch<'_>,
     entry: &Entry,
+    filing: &mut Vec<Finding>,
 ) -> Result<FileStatus, IntakeError> {
     let shown = entry.found.shown.as_str();
     let reject = |rejection, size, detail: Option<String>| {
@@ -195,13 +205,13 @@ fn try_take(
     }
     let mut arrival = entry.arrival.clone();
     arrival.source_path = Some(shown.to_owned());
-    let (mut target, mut findings) = (entry.target, entry.findings.clone());
-    let is_open = match intake.check(&arrival, target) {
-        Ok(None) => true,
+    let mut target = entry.target;
+    let closed = match intake.check(&arrival, target) {
+        Ok(None) => None,
         Ok(Some(rejection)) => return reject(rejection, None, None),
-        Err(
-            IntakeError::Refused(Refusal::Closed(_) | Refusal::PaperOnly(_)) | IntakeError::NoCaseFile(_),
-        ) => false,
+        Err(IntakeError::Refused(Refusal::Closed(_))) => Some("die Akte ist geschlossen (z.d.A.)"),
+        Err(IntakeError::Refused(Refusal::PaperOnly(_))) => Some("die Akte wird nur auf Papier geführt"),
+        Err(IntakeError::NoCaseFile(_)) => Some("die Akte gibt es nicht"),
         Err(error) => return Err(error),
     };
     let received = match read_unchanged(intake, entry)? {
@@ -211,7 +221,7 @@ fn try_take(
     if let Some(rejection) = received.judge(&entry.declared) {
         return reject(rejection, Some(received.staged.size_bytes()), None);
     }
-    if !is_open {
+    if let Some(why) = closed {
         // Filed before the case file was closed: a repeated run adds nothing.
         if let Some(Outcome::Duplicate(accepted)) =
             intake.known(&arrival, target, &received.staged.digest())?
@@ -221,13 +231,13 @@ fn try_take(
         }
         // Nothing that can be stored is refused: what its case file does not take waits in the inbox.
         target = None;
-        findings.push(Finding { code: FindingCode::Unfiled, page: None, detail: None });
+        filing.push(Finding { code: FindingCode::Unfiled, page: None, detail: Some(why.to_owned()) });
     }
     if let Some(accepted) = batch.filed_since(shown, &received.staged.digest(), [entry.target, target])? {
         return Ok(FileStatus::Duplicate(accepted));
     }
     for _ in 0..3 {
-        match intake.file(context, &arrival, target, &findings, &received, &|| batch.id().map(Some)) {
+        match intake.file(context, &arrival, target, filing, &received, &|| batch.id().map(Some)) {
             Ok(Outcome::Received(accepted)) => return Ok(FileStatus::Received(accepted)),
             Ok(Outcome::Duplicate(accepted)) => {
                 batch.duplicate(shown, accepted.document)?;

@@ -34,7 +34,7 @@ fn take(town: &TestArchive, folder: &Path) -> BTreeMap<String, (String, Option<S
     assert_eq!(manifest.problems, []);
     let frame = town.archive.import_frame(&town.permit, &manifest, &mut |_| {}).unwrap();
     assert_eq!(frame.problems, []);
-    let source = Source { folder, facts: facts(), origin: Origin::Scan };
+    let source = Source { folder, facts: facts(), by_list: false, origin: Origin::Scan };
     let seen = Mutex::new(BTreeMap::new());
     for run in town.archive.manifest_runs(&town.permit, &manifest, &frame, &source).unwrap() {
         let report = |report: &FileReport| {

@@ -7,6 +7,7 @@ use super::super::progress::Bars;
 use super::super::rows::{FileLine, FindingLine, Summary};
 use super::sources::sentence;
 use crate::archive::DocumentState;
+use crate::domain::finding::{Finding, FindingCode};
 use crate::ingest::{Accepted, FileReport, FileStatus};
 use indicatif::ProgressBar;
 use std::collections::VecDeque;
@@ -19,6 +20,8 @@ struct Pending {
     path: String,
     status: &'static str,
     accepted: Accepted,
+    /// What is odd about its filing, as of this run.
+    filing: Vec<Finding>,
 }
 
 struct State<'a> {
@@ -111,7 +114,7 @@ impl<'a> Reporter<'a> {
             }
         };
         state.failed_in_a_row = 0;
-        let pending = Pending { path, status, accepted: accepted.clone() };
+        let pending = Pending { path, status, accepted: accepted.clone(), filing: report.filing.clone() };
         if self.waits {
             // Whoever waits does so for these files, not for what others have left to be read.
             self.desk.archive.read_first(pending.accepted.document);
@@ -238,9 +241,17 @@ fn german(status: &str) -> &'static str {
     }
 }
 
+/// What is odd about a file: about its filing, what this run found. A document that was there already remembers what an
+/// earlier run found, which may no longer hold.
+fn findings(filing: &[Finding], known: Option<&DocumentState>) -> Vec<Finding> {
+    let others = known.map(DocumentState::findings).unwrap_or_default();
+    let others = others.into_iter().filter(|finding| finding.code != FindingCode::Unfiled);
+    filing.iter().cloned().chain(others).collect()
+}
+
 impl FileLine {
     fn stored(pending: Pending, known: Option<&DocumentState>) -> Self {
-        let Pending { path, status, accepted } = pending;
+        let Pending { path, status, accepted, filing } = pending;
         Self {
             path,
             status,
@@ -250,9 +261,7 @@ impl FileLine {
             position: Some(accepted.position),
             searchable: known.is_some_and(|known| known.searchable),
             pages: known.and_then(DocumentState::pages),
-            findings: known
-                .map(|known| known.findings().iter().map(FindingLine::from).collect())
-                .unwrap_or_default(),
+            findings: findings(&filing, known).iter().map(FindingLine::from).collect(),
         }
     }
 }

@@ -213,9 +213,13 @@ pub(super) fn listed<'a>(
             hint(format!("{}, davon {} neu", counted(tally.new + tally.known, one, many), tally.new));
         }
     }
-    let name = shown_path(&first);
-    let source =
-        Source { folder: &folder, facts: facts(&args.facts, &name, &name), origin: args.facts.origin };
+    let name = shown_path(&std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()));
+    let source = Source {
+        folder: &folder,
+        facts: facts(&args.facts, &name, &name),
+        by_list: args.facts.batch.is_none(),
+        origin: args.facts.origin,
+    };
     let runs = desk.archive.manifest_runs(&desk.permit, manifest, &frame, &source)?;
     let known: HashSet<PathBuf> =
         runs.iter().flat_map(|run| &run.entries).map(|entry| clean(&entry.found.path)).collect();

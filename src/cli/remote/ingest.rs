@@ -12,6 +12,7 @@ use super::{case_file_id, client};
 use crate::api::rows::{BatchOpening, Document, DocumentFacts, Receipt};
 use crate::client::{Client, ClientError, Sent, Upload};
 use crate::domain::batch::PageCheck;
+use crate::domain::finding::FindingCode;
 use crate::ingest::{BatchFacts, Found, Walk, shown_path};
 use crate::wording;
 use std::collections::VecDeque;
@@ -234,9 +235,12 @@ fn settle(
 fn complete(line: &mut FileLine, known: Document) {
     line.searchable = known.searchable;
     line.pages = known.pages;
+    // A document that was there already remembers how an earlier run filed it: that is not this run's finding.
+    let is_old = line.status == "duplicate";
     line.findings = known
         .findings
         .into_iter()
+        .filter(|finding| !is_old || finding.code != FindingCode::Unfiled.word())
         .map(|finding| FindingLine { code: finding.code, page: finding.page, detail: finding.detail })
         .collect();
 }

@@ -39,6 +39,31 @@ pub(super) fn check(manifest: &mut Manifest) {
     });
     manifest.batches.retain(|listed| once(&listed.at, "name", Some(listed.row.name.clone()), problems));
     documents(manifest);
+    classes(manifest);
+}
+
+/// A class is the name of a rule, so any may be right; one that looks like a slip is worth a word, once.
+fn classes(manifest: &mut Manifest) {
+    let of_plan = manifest.plan_units.iter().map(|listed| (&listed.at, &listed.row.retention_class));
+    let of_files = manifest.case_files.iter().map(|listed| (&listed.at, &listed.row.retention_class));
+    let mut told = BTreeSet::new();
+    let mut notes = Vec::new();
+    for (at, class) in of_plan.chain(of_files) {
+        let Some(class) = class.as_ref().filter(|class| is_odd(class.as_str())) else { continue };
+        if told.insert(class.to_string()) {
+            notes.push(format!(
+                "{at}: Die Aufbewahrungsklasse „{class}“ ist weder eine Zahl von Jahren noch „dauernd“. Sie wird \
+                 übernommen, wie sie dasteht; bitte prüfen, ob sie so gemeint ist."
+            ));
+        }
+    }
+    manifest.notes.extend(notes);
+}
+
+/// Whether a class has neither a number in it nor says that there is no end.
+fn is_odd(class: &str) -> bool {
+    let endless = ["dauernd", "dauerhaft", "unbefristet", "permanent"];
+    !class.chars().any(|c| c.is_ascii_digit()) && !endless.contains(&class.to_lowercase().as_str())
 }
 
 fn documents(manifest: &mut Manifest) {
