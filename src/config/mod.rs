@@ -475,6 +475,12 @@ mod tests {
         let lines = shown(&loaded);
         let listen = lines.iter().find(|line| line.key == "server.listen").unwrap();
         assert_eq!((listen.value.as_str(), listen.origin.as_str()), ("127.0.0.1:10", "Kommandozeile"));
+        let shown = |key: &str| lines.iter().find(|line| line.key == key).unwrap().value.clone();
+        assert_eq!(shown("store.region"), BucketConfig::default().region);
+        assert_eq!(shown("store.access_key_id"), "(nicht gesetzt)");
+        assert_eq!(shown("limits.ingest_threads"), loaded.config.limits.ingest_threads.to_string());
+        assert_eq!(shown("hot_folders[0].path"), "eingang");
+        assert_eq!(shown("hot_folders[0].stable_for"), "5 s");
         let wall = lines.iter().find(|line| line.key == "digitise.wall").unwrap();
         assert_eq!(wall.origin, "Vorgabe");
     }
