@@ -13,6 +13,9 @@ const TEMPLATE: &str = "{about-with-newline}\nAufruf: {usage}\n\n{all-args}{afte
 const AFTER: &str = "Exit-Codes: 0 in Ordnung, 1 Befunde oder nur teilweise gelungen, 2 Aufruf falsch, 3 abgelehnt, 4 nicht verfügbar.\n\
                      Zum Ausprobieren: eakte demo";
 
+/// Behind every option, wherever clap puts those that hold for all commands.
+const LAST: usize = 10_000;
+
 /// The command line with German headings.
 pub(super) fn command() -> Command {
     localise(Cli::command()).after_help(AFTER).subcommand_required(true).arg_required_else_help(true)
@@ -20,6 +23,7 @@ pub(super) fn command() -> Command {
 
 fn localise(command: Command) -> Command {
     let help = Arg::new("help").short('h').long("help").action(ArgAction::Help).help("Diese Hilfe zeigen");
+    let help = help.display_order(LAST);
     let mut command = command
         .help_template(TEMPLATE)
         .disable_help_flag(true)
@@ -44,7 +48,8 @@ fn localise(command: Command) -> Command {
             .short('V')
             .long("version")
             .action(ArgAction::Version)
-            .help("Die Version zeigen");
+            .help("Die Version zeigen")
+            .display_order(LAST + 1);
         command = command.disable_version_flag(true).arg(version.help_heading("Für alle Befehle"));
     }
     command.mut_subcommands(localise)
@@ -53,6 +58,7 @@ fn localise(command: Command) -> Command {
 /// Shows help, or says what is wrong with the command line.
 pub(super) fn tell(error: &clap::Error) -> ExitCode {
     let shown = error.to_string().replace("[OPTIONS]", "[OPTIONEN]");
+    let shown = format!("{}\n", shown.trim_end());
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let _ = std::io::stdout().lock().write_all(shown.as_bytes());
