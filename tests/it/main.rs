@@ -26,3 +26,4 @@ mod simulation;
 mod smoke;
 mod support;
 mod watch;
+mod words;
