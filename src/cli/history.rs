@@ -4,8 +4,10 @@ use super::context::Desk;
 use super::failure::Failure;
 use super::out::{Out, counted, plain, table};
 use super::rows::HistoryLine;
+use super::show::moment;
 use crate::client::Client;
 use crate::domain::{CaseFileId, DocumentId};
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -81,13 +83,13 @@ pub(super) fn remote(client: &Client, id: &str) -> Result<Vec<HistoryLine>, Fail
 }
 
 /// The history below the table of a document.
-pub(super) fn present(history: &[HistoryLine], out: &mut Out) {
+pub(super) fn present(history: &[HistoryLine], zone: &TimeZone, out: &mut Out) {
     if history.is_empty() {
         return;
     }
     let row = |line: &HistoryLine| {
         let reason = line.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        vec![line.recorded_at.clone(), plain(&format!("{}{reason}", line.text))]
+        vec![moment(&line.recorded_at, zone), plain(&format!("{}{reason}", line.text))]
     };
     out.text("\nGeschichte");
     out.text(table(&history.iter().map(row).collect::<Vec<_>>()));

@@ -153,7 +153,7 @@ pub(super) fn document(line: &DocumentLine, zone: &TimeZone, out: &mut Out) {
         rows.insert(4, vec!["Version".to_owned(), format!("{version} (frühere: --version-number)")]);
     }
     out.text(table(&rows));
-    history::present(&line.history, out);
+    history::present(&line.history, zone, out);
 }
 
 fn case_file(desk: &Desk, id: CaseFileId, out: &mut Out) -> Result<(), Failure> {
