@@ -53,6 +53,8 @@ fn main() {
         for number in 0..FILES {
             let mut file = File::create(source.join(format!("{number:05}.bin"))).expect("writable");
             file.write_all(&chance.bytes(BYTES)).expect("writable");
+            // What lies at a source has long been written: neither side pays for that.
+            file.sync_all().expect("synced");
         }
         let copies = scratch.path().join(format!("copies-{round}"));
         for folder in 0..256 {
