@@ -5,7 +5,7 @@ use crate::catalogue::{
     BatchRow, CaseFileRow, Cursor, DocumentRow, LineRow, Page, PlanUnitRow, Summary, UnitRow,
 };
 use crate::domain::event::Recorded;
-use crate::domain::finding::Finding;
+use crate::domain::finding::{Finding, FindingCode};
 use crate::domain::guard::UniqueKey;
 use crate::domain::{
     BatchId, CaseFileId, Digest, DocumentId, EntityId, ObjectRef, PlanUnitId, UnitId, object,
@@ -13,6 +13,7 @@ use crate::domain::{
 use crate::journal::{Projection as _, Status, payload};
 use crate::search::{Filter, Query, Snippet, Visible};
 use crate::store::{Body, StoreError};
+use jiff::Timestamp;
 use std::ops::Range;
 
 /// A document as its readers see it.
@@ -441,6 +442,50 @@ impl Archive {
     ) -> Result<Page<LineRow>, Error> {
         self.batch(permit, id)?;
         Ok(self.catalogue.lines(id, from, limit)?)
+    }
+
+    /// What became of one file of a batch.
+    ///
+    /// # Errors
+    /// [`Kind::Missing`] when there is no such batch.
+    pub fn batch_line(&self, permit: &Permit, id: BatchId, path: &str) -> Result<Option<LineRow>, Error> {
+        self.batch(permit, id)?;
+        Ok(self.catalogue.line(id, path)?)
+    }
+
+    /// How many documents have no text because reading them broke off. All are looked at, a piece at a time.
+    ///
+    /// # Errors
+    /// When the catalogue is broken.
+    pub fn unreadable_documents(&self, permit: &Permit) -> Result<u64, Error> {
+        permit.require(Permission::Read)?;
+        let broke_off = |finding: &Finding| {
+            matches!(
+                finding.code,
+                FindingCode::WorkerCrashed | FindingCode::TimeLimit | FindingCode::MemoryLimit
+            )
+        };
+        let (mut from, mut count) = (None, 0);
+        loop {
+            let page = self.catalogue.documents(from.as_ref(), 1_000)?;
+            for (_, row) in &page.items {
+                let findings = row.reading.iter().flat_map(|reading| &reading.data.findings);
+                count += u64::from(findings.into_iter().any(broke_off));
+            }
+            from = page.next;
+            if from.is_none() {
+                return Ok(count);
+            }
+        }
+    }
+
+    /// When the newest document or batch was recorded.
+    ///
+    /// # Errors
+    /// When the catalogue is broken.
+    pub fn newest_arrival(&self, permit: &Permit) -> Result<Option<Timestamp>, Error> {
+        permit.require(Permission::Read)?;
+        Ok(self.catalogue.newest()?)
     }
 
     /// How the tenant is doing; holds no personal data, so whoever may sign in may know.

@@ -8,6 +8,7 @@ use super::{Catalogue, CatalogueError};
 use crate::domain::{
     AccountId, BatchId, CaseFileId, Digest, DocumentId, EntityId, PlanUnitId, UnitId, digest,
 };
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use std::{fmt, str::FromStr};
 use uuid::Uuid;
@@ -141,6 +142,23 @@ impl Catalogue {
             let id = CaseFileId::from_uuid(id);
             Ok(catalogue.case_file(id)?.map(|row| (id, row)))
         })
+    }
+
+    /// When the newest document or batch was recorded.
+    pub fn newest(&self) -> Result<Option<Timestamp>, CatalogueError> {
+        let last = |table| {
+            let last = self.db.scan_prefix(keys::prefix(table)).next_back().transpose()?;
+            Ok::<_, CatalogueError>(last.and_then(|(_, id)| Uuid::from_slice(&id).ok()))
+        };
+        let document = match last(Table::DocumentByPosition)? {
+            Some(id) => self.document(DocumentId::from_uuid(id))?.map(|row| row.origin.since),
+            None => None,
+        };
+        let batch = match last(Table::BatchByPosition)? {
+            Some(id) => self.batch(BatchId::from_uuid(id))?.map(|row| row.origin.since),
+            None => None,
+        };
+        Ok(document.max(batch))
     }
 
     /// A document.

@@ -6,7 +6,6 @@ use super::out::{Out, counted, moment, number, size};
 use crate::archive::{Archive, Installation, Permit, Place};
 use crate::domain::TenantSlug;
 use crate::domain::batch::Balance;
-use crate::domain::finding::FindingCode;
 use crate::store::StoreLocation;
 use serde_json::json;
 use std::fs;
@@ -317,14 +316,19 @@ fn batches(
     report: &mut Report<'_>,
 ) -> Result<(), crate::archive::Error> {
     const NAMED: usize = 20;
-    let (mut from, mut red, mut open) = (None, Vec::new(), 0_u64);
+    let (mut from, mut red, mut named, mut open) = (None, 0_u64, Vec::new(), 0_u64);
     loop {
         let page = archive.batches(permit, from.as_ref(), 1_000)?;
         for (id, row) in page.items {
             match row.state(id).balance() {
                 Balance::Green => {}
                 Balance::Open => open += 1,
-                Balance::Red => red.push(id),
+                Balance::Red => {
+                    red += 1;
+                    if named.len() < NAMED {
+                        named.push(id.to_string());
+                    }
+                }
             }
         }
         from = page.next;
@@ -332,12 +336,12 @@ fn batches(
             break;
         }
     }
-    if !red.is_empty() {
-        let ids: Vec<String> = red.iter().take(NAMED).map(ToString::to_string).collect();
+    if red > 0 {
+        let more = if red > NAMED as u64 { " und weitere" } else { "" };
         let detail = format!(
-            "{} nicht ausgeglichen: {}",
-            counted(red.len() as u64, "Charge ist", "Chargen sind"),
-            ids.join(", ")
+            "{} nicht ausgeglichen: {}{more}",
+            counted(red, "Charge ist", "Chargen sind"),
+            named.join(", ")
         );
         report.add(Level::Fault, name, detail, "eakte show KENNUNG, dann die Quelle nachzählen");
     }
@@ -358,28 +362,11 @@ fn documents(
     name: &str,
     report: &mut Report<'_>,
 ) -> Result<(), crate::archive::Error> {
-    const LOOK_AT: u64 = 100_000;
-    let (mut from, mut seen, mut broken) = (None, 0, 0);
-    loop {
-        let page = archive.documents(permit, from.as_ref(), 1_000)?;
-        for state in page.items {
-            seen += 1;
-            let is_broken = state
-                .findings()
-                .iter()
-                .any(|finding| matches!(finding.code, FindingCode::WorkerCrashed | FindingCode::TimeLimit));
-            broken += u64::from(is_broken);
-        }
-        from = page.next;
-        if from.is_none() || seen >= LOOK_AT {
-            break;
-        }
-    }
+    let broken = archive.unreadable_documents(permit)?;
     if broken > 0 {
         let detail = format!(
-            "{} ohne Text, weil das Lesen abbrach (von {} angesehenen)",
+            "{} ohne Text, weil das Lesen abbrach",
             counted(broken, "Dokument ist", "Dokumente sind"),
-            number(seen)
         );
         report.add(Level::Hint, name, detail, "Grenzen in [digitise] erhöhen; die Originale sind unversehrt");
     }
@@ -394,12 +381,7 @@ fn clock(
     report: &mut Report<'_>,
 ) -> Result<(), crate::archive::Error> {
     let (now, zone) = (archive.now(), archive.zone()?);
-    let mut latest = None;
-    let page = archive.batches(permit, None, 1)?;
-    latest = page.items.first().map(|(_, row)| row.origin.since).max(latest);
-    let page = archive.documents(permit, None, 1)?;
-    latest = page.items.first().map(|state| state.row.origin.since).max(latest);
-    match latest {
+    match archive.newest_arrival(permit)? {
         Some(latest) if latest > now => {
             let (now, latest) = (moment(now, &zone), moment(latest, &zone));
             let detail = format!("die Uhr zeigt {now}, im Journal steht schon {latest}");
