@@ -80,5 +80,9 @@ fn check(
         let public = "Eine Stichprobe und ein Zeitpunkt lassen sich nicht zugleich angeben.";
         return Err(Error::new(Kind::Invalid, public));
     }
+    if options.replay && (options.sample.is_some() || options.since.is_some()) {
+        let public = "Der Katalog wird nur im Ganzen mit dem Journal verglichen.";
+        return Err(Error::new(Kind::Invalid, public));
+    }
     Ok(verify::verify(subject, Depth::Bytes, options, progress)?.report)
 }

@@ -7,7 +7,7 @@ use crate::domain::{Digest, TenantSlug};
 use crate::journal::{Applied, JournalError, Layout, Projection as _, Reader, ReplayError, replay};
 use crate::project::Indexer;
 use crate::search::{self, SearchIndex};
-use crate::verify::{Progress, chain};
+use crate::verify::{Progress, chain, replayed};
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
@@ -146,5 +146,16 @@ fn switch(directory: &Path, name: &str) -> Result<(), Error> {
 
 /// Removes what an interrupted rebuild left.
 pub(super) fn clean(directory: &Path) -> Result<(), Error> {
-    ["catalogue.new", "search.new"].iter().try_for_each(|name| remove(&directory.join(name)))
+    ["catalogue.new", "search.new"].iter().try_for_each(|name| remove(&directory.join(name)))?;
+    clean_checks(directory)
+}
+
+/// Removes what killed checks left.
+pub(super) fn clean_checks(directory: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(replayed::NAME) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
 }

@@ -57,6 +57,59 @@ pub(super) enum Table {
     BatchByPosition = 42,
 }
 
+impl Table {
+    /// Every table.
+    pub(super) const ALL: [Self; 27] = [
+        Self::Meta,
+        Self::Life,
+        Self::Owner,
+        Self::ClaimsOf,
+        Self::Counter,
+        Self::Leaf,
+        Self::LeavesOf,
+        Self::Touched,
+        Self::Tenant,
+        Self::Account,
+        Self::Unit,
+        Self::PlanUnit,
+        Self::CaseFile,
+        Self::Document,
+        Self::Batch,
+        Self::BatchLine,
+        Self::Token,
+        Self::UnitByCode,
+        Self::PlanUnitByCode,
+        Self::CaseFileByName,
+        Self::CaseFileByPlanUnit,
+        Self::CaseFileByPosition,
+        Self::DocumentByCaseFile,
+        Self::DocumentByPosition,
+        Self::DocumentByDigest,
+        Self::Unread,
+        Self::BatchByPosition,
+    ];
+
+    /// Tables that have as many rows as one another: each row of the first stands once in the second.
+    pub(super) const EQUAL: [(Self, Self); 10] = [
+        (Self::Owner, Self::ClaimsOf),
+        (Self::Leaf, Self::LeavesOf),
+        (Self::Account, Self::Token),
+        (Self::Unit, Self::UnitByCode),
+        (Self::PlanUnit, Self::PlanUnitByCode),
+        (Self::CaseFile, Self::CaseFileByPlanUnit),
+        (Self::CaseFile, Self::CaseFileByPosition),
+        (Self::Document, Self::DocumentByCaseFile),
+        (Self::Document, Self::DocumentByPosition),
+        (Self::Batch, Self::BatchByPosition),
+    ];
+}
+
+/// The name of the table that a key belongs to.
+pub(super) fn table_name(key: &[u8]) -> String {
+    let table = key.first().and_then(|first| Table::ALL.into_iter().find(|table| *table as u8 == *first));
+    table.map_or_else(|| "unbekannt".to_owned(), |table| format!("{table:?}"))
+}
+
 pub(super) fn prefix(table: Table) -> Vec<u8> {
     vec![table as u8]
 }

@@ -5,10 +5,12 @@
 
 mod apply;
 mod changes;
+mod compare;
 mod keys;
 mod lists;
 mod rows;
 
+pub use compare::Difference;
 pub use lists::{Cursor, Page};
 pub use rows::{
     AccountRow, ArrivalRow, BatchRow, CaseFileRow, DocumentRow, LineRow, Origin, PlanUnitRow, ReadingRow,

@@ -293,6 +293,9 @@ pub(super) struct Verify {
     /// Nur Objekte aus Ereignissen seit diesem Zeitpunkt
     #[arg(long, value_name = "ZEITPUNKT")]
     pub(super) since: Option<Timestamp>,
+    /// Dazu den Katalog aus dem Journal neu ableiten und jede Zeile vergleichen
+    #[arg(long, conflicts_with_all = ["sample", "since"])]
+    pub(super) replay: bool,
     /// Früher ausgegebener Stand, der darin enthalten sein muss
     #[arg(long, value_name = "GRÖSSE:WURZEL")]
     pub(super) expect: Option<Expect>,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 fn options(args: &Verify) -> VerifyOptions {
     let sample = args.sample.map(|count| Sample { count, seed: args.seed.unwrap_or(1) });
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    VerifyOptions { sample, since: args.since, expect: args.expect, threads }
+    VerifyOptions { sample, since: args.since, expect: args.expect, replay: args.replay, threads }
 }
 
 /// Shows how far something is.

@@ -20,7 +20,7 @@ pub use commit::{Commit, CommitError};
 pub use layout::Layout;
 pub use projection::{Applied, CommitRecord, LeafRecord, Life, Projection, ProjectionError};
 pub use reader::{Commits, JournalError, Reader};
-pub use replay::{ReplayError, replay};
+pub use replay::{ReplayError, replay, replay_until};
 pub use service::{Journal, Settings, Status};
 pub use writer::{Halt, MAX_EVENTS, Parts, Writer};
 

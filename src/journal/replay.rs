@@ -33,8 +33,25 @@ pub fn replay(
     from: Applied,
     each: &mut dyn FnMut(&Applied),
 ) -> Result<(), ReplayError> {
+    replay_until(reader, projection, from, u64::MAX, each)
+}
+
+/// Takes in the commits after `from`, up to `last`.
+///
+/// # Errors
+/// As [`replay`].
+pub fn replay_until(
+    reader: &Reader,
+    projection: &dyn Projection,
+    from: Applied,
+    last: u64,
+    each: &mut dyn FnMut(&Applied),
+) -> Result<(), ReplayError> {
     let mut replay = Replay { commits: reader.after(from), projection, each, stride: Vec::new(), leaves: 0 };
     for _ in 0..PATIENCE {
+        if replay.commits.applied().seq >= last {
+            return replay.apply();
+        }
         match replay.commits.advance() {
             Ok(Some(record)) => replay.take(record)?,
             Ok(None) => return replay.apply(),
@@ -44,7 +61,8 @@ pub fn replay(
     let first = replay.commits.applied().seq + 1;
     let threads = std::thread::available_parallelism().map_or(2, usize::from).min(8);
     let mut outcome = Ok(());
-    ahead::in_order(threads, WINDOW, first, &|seq| reader.find(seq), &mut |_, found| {
+    let find = |seq| if seq > last { Ok(None) } else { reader.find(seq) };
+    ahead::in_order(threads, WINDOW, first, &find, &mut |_, found| {
         outcome = match found {
             Ok(Some(found)) => match replay.commits.accept(found) {
                 Ok(record) => replay.take(record),

@@ -11,6 +11,7 @@ pub(crate) mod faults;
 pub(crate) mod heaps;
 pub(crate) mod listing;
 pub(crate) mod projections;
+pub(crate) mod replayed;
 mod report;
 mod settle;
 pub(crate) mod shards;
@@ -174,6 +175,10 @@ pub(crate) fn verify(
     if is_full {
         let at_head = view.as_ref().is_some_and(|view| view.applied.seq == head);
         projections::check_bytes(&opened, view.as_ref(), documents.filter(|_| at_head), &faults);
+        // An unreadable journal has its own findings; a catalogue that is behind has its notice.
+        if let Some(view) = view.as_ref().filter(|_| options.replay && legible && at_head) {
+            replayed::compare(subject, &opened, view, &faults, progress)?;
+        }
     }
     if let Some(expect) = options.expect {
         check_expected(expect, &chain, layout, head, &faults);

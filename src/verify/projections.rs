@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The names under which projections appear among the faults.
-const CATALOGUE: &str = "catalogue";
+pub(crate) const CATALOGUE: &str = "catalogue";
 const SEARCH: &str = "search";
 
 /// Where the projections are.
@@ -33,7 +33,7 @@ pub(crate) enum Projections<'a> {
 pub(crate) struct Opened {
     pub(crate) catalogue: Option<Arc<Catalogue>>,
     pub(crate) index: Option<Arc<SearchIndex>>,
-    live: bool,
+    pub(crate) live: bool,
 }
 
 impl Projections<'_> {
@@ -99,7 +99,7 @@ fn open_index(path: &Path, faults: &Faults, notices: &Faults) -> Option<Arc<Sear
 /// The catalogue while it is compared.
 #[derive(Debug)]
 pub(crate) struct View {
-    catalogue: Arc<Catalogue>,
+    pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) applied: Applied,
 }
 
@@ -194,19 +194,19 @@ impl View {
     }
 }
 
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// sled trips assertions on damaged files; that is damage, too.
-fn guarded<T>(look: impl FnOnce() -> Result<T, Cause>) -> Result<T, Cause> {
+pub(crate) fn guarded<T>(look: impl FnOnce() -> Result<T, Cause>) -> Result<T, Cause> {
     catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|_| Err("eine Datei ist nicht lesbar".into()))
 }
 
-fn damaged(error: &Cause) -> Fault {
+pub(crate) fn damaged(error: &Cause) -> Fault {
     let detail = format!("{error}. „eakte rebuild“ baut den Katalog neu auf.");
     Fault { kind: FaultKind::CatalogueDamaged, object: CATALOGUE.to_owned(), detail }
 }
 
-fn differs(detail: &str) -> Fault {
+pub(crate) fn differs(detail: &str) -> Fault {
     let detail = format!("{detail} „eakte rebuild“ baut den Katalog neu auf.");
     Fault { kind: FaultKind::CatalogueDiffers, object: CATALOGUE.to_owned(), detail }
 }
@@ -287,11 +287,11 @@ pub(crate) fn check_bytes(opened: &Opened, view: Option<&View>, documents: Optio
     let sound = opened.index.as_deref().filter(|index| check_files(index, faults));
     let Some(view) = view else { return };
     let read = || {
-        view.catalogue.dump(&mut |_, _| {})?;
-        Ok(view.catalogue.summary()?.documents)
+        let uneven = view.catalogue.uneven_tables()?;
+        Ok((uneven, view.catalogue.summary()?.documents))
     };
-    let count = match guarded(read) {
-        Ok(count) => count,
+    let (uneven, count) = match guarded(read) {
+        Ok(read) => read,
         Err(error) => return faults.push(damaged(&error)),
     };
     let seq = view.applied.seq;
@@ -301,6 +301,10 @@ pub(crate) fn check_bytes(opened: &Opened, view: Option<&View>, documents: Optio
         && opened.index.as_ref().is_none_or(|index| index.position() <= seq);
     if !unmoved {
         return;
+    }
+    for (one, other) in uneven {
+        let detail = format!("Im Katalog haben die Tabellen {one} und {other} verschieden viele Zeilen.");
+        faults.push(differs(&detail));
     }
     if let Some(documents) = documents.filter(|documents| *documents != count) {
         faults.push(differs(&format!("Der Katalog zählt {count} Dokumente statt {documents}.")));

@@ -53,6 +53,8 @@ pub struct VerifyOptions {
     pub since: Option<Timestamp>,
     /// Insist on an earlier root.
     pub expect: Option<Expect>,
+    /// Build the catalogue anew beside the old one, too, and compare every row. Only with everything.
+    pub replay: bool,
     /// How many threads read.
     pub threads: usize,
 }
@@ -60,7 +62,7 @@ pub struct VerifyOptions {
 impl Default for VerifyOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { sample: None, since: None, expect: None, threads }
+        Self { sample: None, since: None, expect: None, replay: false, threads }
     }
 }
 

@@ -4,6 +4,7 @@
 mod backup;
 mod beside;
 mod bucket;
+mod catalogue_damage;
 mod cli;
 mod cli_changes;
 mod contract;
