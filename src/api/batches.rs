@@ -1,18 +1,24 @@
 //! `/batches`: files that are uploaded together and counted together.
 
 use super::auth::Caller;
-use super::extract::{Id, Json, Paging, Query, cursor, limit};
+use super::extract::{Id, Json, Query, cursor, limit};
 use super::fields::Fields;
-use super::rows::{Batch, BatchClosing, BatchLine, BatchOpening, Page};
+use super::rows::{Batch, BatchClosing, BatchLine, BatchOpening, BatchRejections, Page};
 use super::{Api, Problem};
 use crate::archive::{Kind, Permission};
 use crate::domain::BatchId;
+use crate::domain::codes::Rejection;
+use crate::domain::event::RejectedFile;
+use crate::domain::text::source_name;
 use crate::ingest::BatchFacts;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
+
+/// Most files in one report.
+const MOST_UNSENT: usize = 1_000;
 
 /// Eine Charge eröffnen
 ///
@@ -125,19 +131,74 @@ pub(super) async fn show(
 /// Was aus den Dateien einer Charge wurde
 #[utoipa::path(
     get, path = "/batches/{id}/lines", tag = "Chargen", operation_id = "listBatchLines",
-    params(("id" = String, Path, description = "Kennung"), Paging),
+    params(("id" = String, Path, description = "Kennung"), LineFilter),
     responses((status = 200, description = "Ein Teil der Zeilen, eine je Datei", body = Page<BatchLine>))
 )]
 pub(super) async fn lines(
     State(api): State<Api>,
     caller: Caller,
     Id(id): Id<BatchId>,
-    Query(paging): Query<Paging>,
+    Query(filter): Query<LineFilter>,
 ) -> Result<Json<Page<BatchLine>>, Problem> {
-    let (limit, from) = paging.parse()?;
+    let limit = limit(filter.limit)?;
+    let from = cursor(filter.cursor.as_deref())?;
+    if let Some(path) = filter.path {
+        let line = api.read(&caller, move |archive, permit| archive.batch_line(permit, id, &path)).await?;
+        return Ok(Json(Page { items: line.into_iter().map(BatchLine::from).collect(), next: None }));
+    }
     let page =
         api.read(&caller, move |archive, permit| archive.batch_lines(permit, id, from.as_ref(), limit));
     Ok(Json(Page::of(page.await?, BatchLine::from)))
+}
+
+/// Which lines are asked for.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LineFilter {
+    /// Höchstzahl der Einträge, 1 bis 200; fehlt sie, 50.
+    limit: Option<usize>,
+    /// Seitenzeiger aus `next` der vorigen Antwort.
+    cursor: Option<String>,
+    /// Nur die Zeile dieser Datei (Pfad in der Quelle).
+    path: Option<String>,
+}
+
+/// Dateien melden, die nicht gesendet werden konnten
+///
+/// Was der Absender gesehen hat und nicht lesen konnte, braucht auch seine Zeile: sonst ist die Charge rot. Eine Zeile,
+/// die schon dasteht, wird nicht noch einmal geschrieben; in einer geschlossenen Charge ist nur das möglich.
+#[utoipa::path(
+    post, path = "/batches/{id}/rejections", tag = "Chargen", operation_id = "rejectFiles",
+    params(("id" = String, Path, description = "Kennung")), request_body = BatchRejections,
+    responses(
+        (status = 200, description = "Jede Datei hat ihre Zeile", body = Batch),
+        (status = 409, description = "Die Charge ist abgeschlossen", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn reject(
+    State(api): State<Api>,
+    caller: Caller,
+    Id(id): Id<BatchId>,
+    Json(asked): Json<BatchRejections>,
+) -> Result<Json<Batch>, Problem> {
+    caller.permit.require(Permission::Ingest)?;
+    let mut fields = Fields::default();
+    let mut files = Vec::with_capacity(asked.files.len());
+    if !(1..=MOST_UNSENT).contains(&asked.files.len()) {
+        fields.wrong("files", &format!("erwartet werden 1 bis {MOST_UNSENT} Zeilen"));
+    }
+    for file in asked.files {
+        let reason = fields.optional::<Rejection>("files.reason", Some(&file.reason));
+        let detail = file.detail.map(|detail| source_name(&detail));
+        files.extend(reason.map(|reason| RejectedFile::new(&file.path, file.bytes, reason, detail)));
+    }
+    fields.finish()?;
+    let row = api.write(&caller, move |archive, permit| {
+        archive.reject_in_batch(permit, id, files)?;
+        archive.batch(permit, id)
+    });
+    Ok(Json(Batch::of(id, row.await?)))
 }
 
 /// Eine Charge abschließen

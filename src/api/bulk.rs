@@ -307,12 +307,16 @@ fn receive(
     body: &mut dyn Read,
 ) -> Result<FileStatus, Error> {
     // As in a run: a case file that there is none of sends the document to the inbox, with a finding.
-    let (target, findings) = match announced.resolve(archive, permit)? {
-        Target::Inbox => (None, Vec::new()),
-        Target::CaseFile(id) => (Some(id), Vec::new()),
-        Target::Unknown => (None, vec![Finding { code: FindingCode::Unfiled, page: None, detail: None }]),
+    let target = match announced.resolve(archive, permit)? {
+        Target::Inbox => None,
+        Target::CaseFile(id) => Some(id),
+        Target::Unknown => {
+            announced.filing.push(Finding { code: FindingCode::Unfiled, page: None, detail: None });
+            None
+        }
     };
-    archive.receive_in_batch(permit, batch, &announced.arrival, target, &findings, body, &announced.declared)
+    let Announced { arrival, declared, filing, .. } = &mut announced;
+    archive.receive_in_batch(permit, batch, arrival, target, filing, body, declared)
 }
 
 fn line(path: String, status: FileStatus) -> BulkLine {

@@ -68,7 +68,8 @@ pub(super) async fn original(
 
 /// Eine Darstellung herunterladen
 ///
-/// `text`: die Texte der Seiten (JSON, `schema/text.schema.json`); `pdf`: durchsuchbares PDF/A.
+/// `text`: die Texte der Seiten (JSON, `schema/text.schema.json`); `pdf`: durchsuchbares PDF (von Scans
+/// ein PDF/A-2u).
 #[utoipa::path(
     get, path = "/documents/{id}/renditions/{name}", tag = "Dokumente", operation_id = "getRendition",
     params(("id" = String, Path, description = "Kennung"), ("name" = String, Path, description = "`text` oder `pdf`")),

@@ -5,10 +5,10 @@ use super::bodies::{DocumentForm, FileBytes};
 use super::bulk::{Parts, is_multipart};
 use super::extract::{Id, Json, Query, cursor, idempotency_key, limit};
 use super::fields::{Announced, DocumentFacts, Target};
-use super::rows::{Document, Page, Receipt, StoredEvent};
+use super::rows::{Document, Finding, Page, Receipt, StoredEvent};
 use super::upload::{drain, read_stream};
 use super::{Api, Problem, digest_header};
-use crate::archive::{Archive, DocumentState, Error, Permission, Permit};
+use crate::archive::{Archive, DocumentState, Error, Kind, Permission, Permit};
 use crate::domain::codes::Rejection;
 use crate::domain::{CaseFileId, Digest, DocumentId};
 use crate::ingest::{FileStatus, Outcome};
@@ -177,15 +177,18 @@ pub(super) fn receive(
         Target::CaseFile(id) => Some(id),
         Target::Unknown => return Err(Error::missing("Die Akte")),
     };
-    let (arrival, declared) = (&announced.arrival, &announced.declared);
+    let Announced { arrival, declared, filing, .. } = &mut announced;
     let outcome = if let Some(batch) = arrival.batch {
-        match archive.receive_in_batch(permit, batch, arrival, target, &[], body, declared)? {
+        match archive.receive_in_batch(permit, batch, arrival, target, filing, body, declared)? {
             FileStatus::Received(accepted) => Outcome::Received(accepted),
             FileStatus::Duplicate(accepted) => Outcome::Duplicate(accepted),
             FileStatus::Rejected(rejection, detail) => Outcome::Rejected { rejection, size: None, detail },
-            FileStatus::Failed(detail) => return Err(Error::new(crate::archive::Kind::Unavailable, detail)),
+            FileStatus::Failed(detail) => return Err(Error::new(Kind::Unavailable, detail)),
         }
     } else {
+        if !filing.is_empty() {
+            return Err(Error::new(Kind::Invalid, "„unfiled“ gibt es nur zusammen mit „batch“."));
+        }
         archive.receive(permit, arrival, target, body, declared)?
     };
     let (status, accepted) = match outcome {
@@ -197,6 +200,7 @@ pub(super) fn receive(
         archive.read_first(accepted.document);
     }
     let mut receipt = Receipt::accepted(status, &accepted);
+    receipt.filing = announced.filing.iter().map(Finding::from).collect();
     // From here on everything is safe: what cannot be told now must not look like a failure.
     if let Ok(views) = archive.receipts(permit, accepted.document)
         && let Some(view) = views.first()

@@ -6,6 +6,7 @@ use crate::archive::{Archive, Error, Permit};
 use crate::domain::CaseFileId;
 use crate::domain::codes::Origin;
 use crate::domain::document::Arrival;
+use crate::domain::finding::{Finding, FindingCode};
 use crate::domain::text::{Line, source_name};
 use crate::ingest::Declared;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,9 @@ pub struct DocumentFacts {
     /// Akte: Kennung, Aktenzeichen, altes Zeichen oder Schlüssel; fehlt sie, der Posteingang.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub case_file: Option<String>,
+    /// Warum keine Akte genannt werden konnte: das Dokument wartet im Posteingang, und dies ist sein Befund.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unfiled: Option<String>,
     /// Kürzel der Organisationseinheit, in deren Posteingang es geht.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unit: Option<String>,
@@ -124,6 +128,8 @@ impl Fields {
 pub(super) struct Announced {
     pub(super) arrival: Arrival,
     pub(super) declared: Declared,
+    /// What is odd about its filing.
+    pub(super) filing: Vec<Finding>,
     /// Whether the sender waits until it is found.
     pub(super) is_urgent: bool,
     case_file: Option<String>,
@@ -149,10 +155,18 @@ impl DocumentFacts {
             ..Arrival::named(name, origin)
         };
         let sha256 = fields.optional("sha256", self.sha256.as_ref());
+        let unfiled = fields.optional::<Line>("unfiled", self.unfiled.as_ref());
+        if unfiled.is_some() && self.case_file.is_some() {
+            fields.wrong("unfiled", "steht nur bei Dateien ohne „case_file“");
+        }
         fields.finish()?;
+        let unfiled = unfiled.map(|why| why.to_string());
+        let unfiled =
+            unfiled.map(|why| Finding { code: FindingCode::Unfiled, page: None, detail: Some(why) });
         Ok(Announced {
             arrival,
             declared: Declared { sha256, size: self.bytes },
+            filing: unfiled.into_iter().collect(),
             is_urgent: false,
             case_file: self.case_file.clone(),
             unit: self.unit.clone(),

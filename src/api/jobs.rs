@@ -111,11 +111,14 @@ fn parse(asked: &JobAsked) -> Result<VerifyOptions, Problem> {
     if asked.seed.is_some() && asked.sample.is_none() {
         fields.wrong("seed", "gilt nur zusammen mit „sample“");
     }
+    if asked.replay && (asked.sample.is_some() || asked.since.is_some()) {
+        fields.wrong("replay", "geht nur ohne „sample“ und „since“");
+    }
     let since = fields.instant("since", asked.since.as_ref());
     let expect = fields.optional::<Expect>("expect", asked.expect.as_ref());
     fields.finish()?;
     let sample = asked.sample.map(|count| Sample { count, seed: asked.seed.unwrap_or(0) });
-    Ok(VerifyOptions { sample, since, expect, ..VerifyOptions::default() })
+    Ok(VerifyOptions { sample, since, expect, replay: asked.replay, ..VerifyOptions::default() })
 }
 
 async fn run(api: Api, caller: Caller, options: VerifyOptions, entry: Entry, clock: Arc<dyn Clock>) {
@@ -238,10 +241,11 @@ mod tests {
             sample: Some(0),
             seed: None,
             since: Some("gestern".into()),
+            replay: true,
             expect: Some("7".into()),
         };
         let problem = parse(&asked).unwrap_err();
         let named: Vec<&str> = problem.errors.iter().map(|error| error.field.as_str()).collect();
-        assert_eq!(named, ["kind", "sample", "since", "expect"]);
+        assert_eq!(named, ["kind", "sample", "replay", "since", "expect"]);
     }
 }

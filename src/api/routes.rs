@@ -26,6 +26,7 @@ pub(super) fn api() -> OpenApiRouter<Api> {
         .routes(routes!(batches::show))
         .routes(routes!(batches::lines))
         .routes(routes!(batches::close))
+        .routes(routes!(batches::reject))
         .routes(routes!(bulk::upload))
         .routes(routes!(progress::follow))
         .routes(routes!(case_files::open, case_files::list))

@@ -2,11 +2,11 @@
 
 use super::{Archive, Error, Kind, NewCaseFile, Permit};
 use crate::domain::CaseFileId;
-use crate::domain::case_file::OpenCaseFile;
 use crate::domain::codes::{Medium, Protection};
 use crate::domain::document::Arrival;
 use crate::domain::finding::{Finding, FindingCode};
 use crate::domain::text::{Line, source_name};
+use crate::ingest::manifest::ListedCaseFile;
 use crate::ingest::template::{Filing, PathTemplate, reference_spellings};
 use crate::ingest::{Declared, Entry, Found};
 use jiff::civil::date;
@@ -22,11 +22,45 @@ pub struct NewByPath {
     pub case_type: Line,
 }
 
+/// Where case files are looked up and opened: an archive here, or one behind a server.
+pub trait Shelf: Sync {
+    /// The case file that a person means by a text.
+    ///
+    /// # Errors
+    /// When it cannot be asked, or the text means several.
+    fn find(&self, name: &str) -> Result<Option<CaseFileId>, Error>;
+
+    /// Opens a case file, or finds the one with its key or reference. Says whether it is new.
+    ///
+    /// # Errors
+    /// When the rules refuse it.
+    fn open(&self, new: &ListedCaseFile) -> Result<(CaseFileId, bool), Error>;
+}
+
+/// The archive in this process.
+struct Here<'a>(&'a Archive, &'a Permit);
+
+impl Shelf for Here<'_> {
+    fn find(&self, name: &str) -> Result<Option<CaseFileId>, Error> {
+        self.0.find_case_file(self.1, name)
+    }
+
+    fn open(&self, new: &ListedCaseFile) -> Result<(CaseFileId, bool), Error> {
+        let wish = new.wish(self.0.unit_named(new.unit.as_str())?);
+        self.0.open_case_file(self.1, &NewCaseFile { plan_unit: new.plan_unit.clone(), wish })
+    }
+}
+
+impl Archive {
+    /// This archive as a shelf.
+    pub fn shelf<'a>(&'a self, permit: &'a Permit) -> Box<dyn Shelf + Send + 'a> {
+        Box::new(Here(self, permit))
+    }
+}
+
 /// Files paths away, one after the other.
-#[derive(Debug)]
 pub struct Filer<'a> {
-    archive: &'a Archive,
-    permit: &'a Permit,
+    shelf: Box<dyn Shelf + Send + 'a>,
     template: &'a PathTemplate,
     create: Option<NewByPath>,
     /// What earlier paths meant, or why they meant nothing.
@@ -60,7 +94,16 @@ impl<'a> Filer<'a> {
         template: &'a PathTemplate,
         create: Option<NewByPath>,
     ) -> Self {
-        Self { archive, permit, template, create, known: HashMap::new() }
+        Self::over(archive.shelf(permit), template, create)
+    }
+
+    /// The same with a shelf that may be somewhere else.
+    pub fn over(
+        shelf: Box<dyn Shelf + Send + 'a>,
+        template: &'a PathTemplate,
+        create: Option<NewByPath>,
+    ) -> Self {
+        Self { shelf, template, create, known: HashMap::new() }
     }
 
     /// A file that was found, with what its path says. What its path does not say leads to the inbox, with a
@@ -104,7 +147,7 @@ impl<'a> Filer<'a> {
             None => vec![wanted.import_key()],
         };
         for name in names {
-            if let Some(id) = self.archive.find_case_file(self.permit, &name)? {
+            if let Some(id) = self.shelf.find(&name)? {
                 return Ok(id);
             }
         }
@@ -142,26 +185,26 @@ impl<'a> Filer<'a> {
                 .map_err(|error| invalid("Das Aktenzeichen", &error))
         });
         let reference = reference.transpose()?;
-        let import_key = reference.is_none().then(|| wanted.import_key());
-        let wish = OpenCaseFile {
-            reference,
-            aliases: Vec::new(),
+        let key = reference.is_none().then(|| Some(wanted.import_key()));
+        let new = ListedCaseFile {
+            key: key.map(|key| line("Der Schlüssel", &key)).transpose()?,
+            plan_unit: line("Die Aktenplaneinheit", &wanted.plan_unit)?,
+            unit,
             title: line("Der Betreff", &wanted.title)?,
-            unit: self.archive.unit_named(unit.as_str())?,
             case_type: how.case_type.clone(),
             protection: Protection::Normal,
-            retention_class: None,
+            reference,
+            aliases: Vec::new(),
             medium: Medium::Electronic,
             paper_location: None,
             begins_on: wanted.year.map(|year| date(year, 1, 1)),
             ends_on: None,
             closed_on: None,
+            retention_class: None,
             parties: Vec::new(),
             fields: BTreeMap::new(),
-            import_key,
         };
-        let new = NewCaseFile { plan_unit: line("Die Aktenplaneinheit", &wanted.plan_unit)?, wish };
-        self.archive.open_case_file(self.permit, &new).map(|(id, _)| id)
+        self.shelf.open(&new).map(|(id, _)| id)
     }
 }
 

@@ -17,9 +17,9 @@ mod sweep;
 mod take;
 
 pub use error::{Error, Kind};
-pub use filing::{Filer, NewByPath};
+pub use filing::{Filer, NewByPath, Shelf};
 pub use frame::{NewCaseFile, NewPlanUnit, NewUnit};
-pub use import::{Frame, ManifestRun, Source, Tally};
+pub use import::{Frame, Tally};
 pub(crate) use installation::tenants_in;
 pub use installation::{Installation, NewTenant, Place};
 pub use permit::{Permission, Permit, token_tenant};
@@ -27,6 +27,8 @@ pub use read::{Content, DocumentState, EventView, Health, SearchHit, SearchPage}
 pub use rebuild::RebuildReport;
 pub use receipt::ReceiptView;
 pub use settings::Settings;
+
+pub use crate::ingest::manifest::{ManifestRun, Source};
 
 use crate::catalogue::Catalogue;
 use crate::clock::{Clock, Entropy};

@@ -5,7 +5,7 @@ use crate::clock::new_id;
 use crate::domain::batch::Batch;
 use crate::domain::decision::Decision;
 use crate::domain::document::Arrival;
-use crate::domain::event::Context;
+use crate::domain::event::{Context, RejectedFile};
 use crate::domain::finding::Finding;
 use crate::domain::guard::Guard;
 use crate::domain::{BatchId, CaseFileId, DocumentId};
@@ -32,7 +32,7 @@ impl Archive {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the arguments of `receive` and the batch")]
-    /// Takes one uploaded file into an open batch and writes its line; see [`ingest::receive_in_batch`].
+    /// Takes one uploaded file into a batch and writes its line; see [`ingest::receive_in_batch`].
     ///
     /// # Errors
     /// [`Kind::Missing`] when there is no such batch, [`Kind::Conflict`] when it is closed.
@@ -42,7 +42,7 @@ impl Archive {
         batch: BatchId,
         arrival: &Arrival,
         target: Option<CaseFileId>,
-        findings: &[Finding],
+        filing: &mut Vec<Finding>,
         body: &mut dyn Read,
         declared: &Declared,
     ) -> Result<FileStatus, Error> {
@@ -55,10 +55,25 @@ impl Archive {
             batch,
             arrival,
             target,
-            findings,
+            filing,
             body,
             declared,
         )?)
+    }
+
+    /// Writes lines for files that their sender could not send; see [`ingest::reject_in_batch`].
+    ///
+    /// # Errors
+    /// [`Kind::Missing`] when there is no such batch, [`Kind::Conflict`] when it is closed.
+    pub fn reject_in_batch(
+        &self,
+        permit: &Permit,
+        batch: BatchId,
+        files: Vec<RejectedFile>,
+    ) -> Result<(), Error> {
+        permit.require(Permission::Ingest)?;
+        self.catalogue.batch(batch)?.ok_or_else(|| Error::missing("Die Charge"))?;
+        Ok(ingest::reject_in_batch(&self.intake(), &permit.context(), batch, files)?)
     }
 
     /// Takes many files in as one batch; see [`ingest::run`].

@@ -2,9 +2,9 @@
 
 use super::{Client, ClientError, Repeat};
 use crate::api::rows::{
-    Batch, BatchClosing, BatchLine, BatchOpening, CaseFile, CaseFileClosing, CaseFileOpening, Document,
-    DocumentFiling, Health, Job, JobAsked, Page, PlanUnit, PlanUnitMaking, Receipt, SearchPage, StoredEvent,
-    Unit, UnitMaking, Version,
+    Batch, BatchClosing, BatchLine, BatchOpening, BatchRejections, CaseFile, CaseFileClosing,
+    CaseFileOpening, Document, DocumentFiling, Health, Job, JobAsked, Page, PlanUnit, PlanUnitMaking,
+    Receipt, SearchPage, StoredEvent, Unit, UnitMaking, UnsentFile, Version,
 };
 use std::time::{Duration, Instant};
 
@@ -84,6 +84,12 @@ impl Client {
         self.post(&["case-files"], asked, if named { Repeat::Always } else { Repeat::Refused })
     }
 
+    /// The same; says whether it was opened now.
+    pub fn make_case_file(&self, asked: &CaseFileOpening) -> Result<(CaseFile, bool), ClientError> {
+        let named = asked.key.is_some() || asked.reference.is_some();
+        self.make(&["case-files"], asked, if named { Repeat::Always } else { Repeat::Refused })
+    }
+
     /// z.d.A.
     pub fn close_case_file(&self, id: &str, asked: &CaseFileClosing) -> Result<CaseFile, ClientError> {
         self.post(&["case-files", id, "close"], asked, Repeat::Refused)
@@ -99,6 +105,11 @@ impl Client {
         self.post(&["units"], asked, Repeat::Always)
     }
 
+    /// The same; says whether it was made now.
+    pub fn make_unit(&self, asked: &UnitMaking) -> Result<(Unit, bool), ClientError> {
+        self.make(&["units"], asked, Repeat::Always)
+    }
+
     /// Plan units in order of their codes.
     pub fn plan_units(&self, cursor: Option<&str>) -> Result<Page<PlanUnit>, ClientError> {
         self.get(&["plan-units"], &paging(cursor))
@@ -107,6 +118,11 @@ impl Client {
     /// Makes a plan unit, or finds it.
     pub fn create_plan_unit(&self, asked: &PlanUnitMaking) -> Result<PlanUnit, ClientError> {
         self.post(&["plan-units"], asked, Repeat::Always)
+    }
+
+    /// The same; says whether it was made now.
+    pub fn make_plan_unit(&self, asked: &PlanUnitMaking) -> Result<(PlanUnit, bool), ClientError> {
+        self.make(&["plan-units"], asked, Repeat::Always)
     }
 
     /// Opens a batch, or finds the open one with the same facts.
@@ -133,6 +149,18 @@ impl Client {
     /// What became of a batch's files.
     pub fn batch_lines(&self, id: &str, cursor: Option<&str>) -> Result<Page<BatchLine>, ClientError> {
         self.get(&["batches", id, "lines"], &paging(cursor))
+    }
+
+    /// What became of one file of a batch.
+    pub fn batch_line(&self, id: &str, path: &str) -> Result<Option<BatchLine>, ClientError> {
+        let page: Page<BatchLine> = self.get(&["batches", id, "lines"], &[("path", path)])?;
+        Ok(page.items.into_iter().next())
+    }
+
+    /// Writes a batch's line for a file that could not be sent.
+    pub fn reject_file(&self, id: &str, file: UnsentFile) -> Result<Batch, ClientError> {
+        let report = BatchRejections { files: vec![file] };
+        self.post(&["batches", id, "rejections"], &report, Repeat::Always)
     }
 
     /// Closes a batch: `seen` files were sent.

@@ -55,6 +55,9 @@ pub enum ClientError {
         /// Received.
         found: Digest,
     },
+    /// The file became another one while it was sent; what had arrived of it was thrown away.
+    #[error("Die Datei wurde während der Übertragung verändert.")]
+    Changed,
     /// Reading or writing here failed.
     #[error("{}", wording::os(.0))]
     Io(#[from] io::Error),
@@ -92,7 +95,7 @@ impl ClientError {
     /// The façade's kind that this failure stands for: the command line turns it into an exit code.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Address(_) => Kind::Invalid,
+            Self::Address(_) | Self::Changed => Kind::Invalid,
             Self::Problem(problem) => problem.facade_kind(),
             Self::Unreachable { .. } | Self::Strange(_) | Self::Io(_) => Kind::Unavailable,
             Self::Digest { .. } => Kind::Damaged,
@@ -251,10 +254,21 @@ impl Client {
         body: &impl serde::Serialize,
         repeat: Repeat,
     ) -> Result<T, ClientError> {
+        Ok(self.make(segments, body, repeat)?.0)
+    }
+
+    /// A command that makes something or finds it; says whether it was made now.
+    fn make<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        body: &impl serde::Serialize,
+        repeat: Repeat,
+    ) -> Result<(T, bool), ClientError> {
         let url = self.url(segments);
         let make = |http: &reqwest::blocking::Client| Ok(http.post(url.clone()).timeout(PATIENCE).json(body));
         let response = self.send(repeat, make)?;
-        self.json(response)
+        let is_new = response.status() == StatusCode::CREATED;
+        Ok((self.json(response)?, is_new))
     }
 
     /// A lookup of something that there may be none of.

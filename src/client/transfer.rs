@@ -7,7 +7,7 @@ use crate::domain::Digest;
 use crate::domain::digest::Hasher;
 use reqwest::blocking::Body;
 use serde::Serialize;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,12 +38,32 @@ pub enum Sent {
     },
 }
 
-/// Hashes what passes by.
+/// What was seen of a file while it was sent.
+#[derive(Clone, Copy, Debug)]
+enum Seen {
+    Digest(Digest),
+    Changed,
+}
+
+/// Hashes what passes by. Before the last bytes go out it looks whether the file is still as it was: else they are
+/// withheld, so that half of an old file and half of a new one are never stored as one.
 struct Hashing {
     file: File,
+    before: Metadata,
     left: u64,
     hasher: Option<Hasher>,
-    digest: Arc<Mutex<Option<Digest>>>,
+    seen: Arc<Mutex<Option<Seen>>>,
+}
+
+impl Hashing {
+    fn is_unchanged(&self) -> io::Result<bool> {
+        let (now, before) = (self.file.metadata()?, &self.before);
+        Ok(now.len() == before.len() && now.modified()? == before.modified()?)
+    }
+
+    fn note(&self, seen: Seen) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+    }
 }
 
 impl Read for Hashing {
@@ -51,13 +71,18 @@ impl Read for Hashing {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         let count = self.file.read(&mut buffer[..most])?;
         self.left -= count as u64;
+        let is_last = self.left == 0 || count == 0;
+        if is_last && self.hasher.is_some() && (self.left > 0 || !self.is_unchanged()?) {
+            self.note(Seen::Changed);
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&buffer[..count]);
         }
         if self.left == 0
             && let Some(hasher) = self.hasher.take()
         {
-            *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = Some(hasher.finish());
+            self.note(Seen::Digest(hasher.finish()));
         }
         Ok(count)
     }
@@ -94,26 +119,29 @@ impl Client {
         is_urgent: bool,
     ) -> Result<Sent, ClientError> {
         let key = key.unwrap_or_else(|| Uuid::new_v4().to_string());
-        let digest = Arc::new(Mutex::new(None));
+        let seen = Arc::new(Mutex::new(None));
         let answer = self.send(Repeat::Always, |http| {
             let file = File::open(path)?;
-            let size = file.metadata()?.len();
-            let hasher = Some(Hasher::new());
-            let body = Hashing { file, left: size, hasher, digest: digest.clone() };
+            let before = file.metadata()?;
+            let (size, hasher) = (before.len(), Some(Hasher::new()));
+            let body = Hashing { file, before, left: size, hasher, seen: seen.clone() };
             let request = http.post(url.clone()).query(facts).header("idempotency-key", &key);
             let request = request.header("content-type", "application/octet-stream");
             let request = if is_urgent { request.header("priority", "u=1") } else { request };
             Ok(request.body(Body::sized(body, size)))
         });
+        let read = *seen.lock().unwrap_or_else(PoisonError::into_inner);
         let receipt: Receipt = match answer {
             Ok(answer) => self.json(answer)?,
+            Err(_) if matches!(read, Some(Seen::Changed)) => return Err(ClientError::Changed),
             Err(ClientError::Problem(problem)) => return rejected(*problem),
             Err(error) => return Err(error),
         };
-        let read = *digest.lock().unwrap_or_else(PoisonError::into_inner);
         let stored = receipt.sha256.parse::<Digest>().map_err(|_| ClientError::Strange(self.server()))?;
         match read {
-            Some(read) if read != stored => Err(ClientError::Digest { wanted: read, found: stored }),
+            Some(Seen::Digest(read)) if read != stored => {
+                Err(ClientError::Digest { wanted: read, found: stored })
+            }
             _ => Ok(Sent::Stored(receipt)),
         }
     }

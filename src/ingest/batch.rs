@@ -1,10 +1,11 @@
 //! The batch of a run: opened when the first line is to be written, resumed after an interruption.
 
 use super::intake::{Accepted, Intake, IntakeError};
+use crate::catalogue::BatchRow;
 use crate::clock::new_id;
 use crate::domain::batch::Batch;
 use crate::domain::codes::{LineStatus, Rejection};
-use crate::domain::decision::Decision;
+use crate::domain::decision::{Decision, Refusal};
 use crate::domain::event::{BatchOpened, Context, RejectedFile};
 use crate::domain::guard::{Guard, UniqueKey};
 use crate::domain::{BatchId, CaseFileId, Digest, DocumentId};
@@ -24,6 +25,8 @@ pub(super) struct OpenBatch<'a> {
     facts: &'a BatchFacts,
     /// Batches of the same name that were closed: what stands in them is not recorded again.
     closed: Vec<BatchId>,
+    /// Whether no other batch may be opened: what would be new is refused.
+    is_sealed: bool,
     state: Mutex<State>,
 }
 
@@ -53,18 +56,15 @@ impl<'a> OpenBatch<'a> {
             }
         }
         let state = Mutex::new(State { id: open, ..State::default() });
-        Ok(Self { intake, context, facts, closed, state })
+        Ok(Self { intake, context, facts, closed, is_sealed: false, state })
     }
 
-    /// A batch that is known and open.
-    pub(super) fn resume(
-        intake: &'a Intake,
-        context: &'a Context,
-        facts: &'a BatchFacts,
-        id: BatchId,
-    ) -> Self {
-        let state = Mutex::new(State { id: Some(id), rejected: Vec::new(), doubtful: None });
-        Self { intake, context, facts, closed: Vec::new(), state }
+    /// A batch that is known. If it is closed, what stands in it may be sent again, and anything else is refused.
+    pub(super) fn resume(intake: &'a Intake, context: &'a Context, row: &'a BatchRow, id: BatchId) -> Self {
+        let is_sealed = row.closed.is_some();
+        let (closed, open) = if is_sealed { (vec![id], None) } else { (Vec::new(), Some(id)) };
+        let state = Mutex::new(State { id: open, rejected: Vec::new(), doubtful: None });
+        Self { intake, context, facts: &row.data, closed, is_sealed, state }
     }
 
     /// The batch's id, if it has been opened.
@@ -81,6 +81,9 @@ impl<'a> OpenBatch<'a> {
     fn open(&self, state: &mut State) -> Result<BatchId, IntakeError> {
         if let Some(id) = state.id {
             return Ok(id);
+        }
+        if self.is_sealed {
+            return Err(Refusal::BatchClosed.into());
         }
         let new = || BatchId::from_uuid(new_id(&*self.intake.clock, &*self.intake.entropy));
         let first = u32::try_from(self.closed.len()).unwrap_or(u32::MAX).saturating_add(1);

@@ -15,5 +15,5 @@ pub use identify::identify;
 pub use intake::{Accepted, Declared, Intake, IntakeError, Outcome};
 pub use run::{Entry, FileReport, FileStatus, RunError, RunReport, run};
 pub use source::{Found, Walk, shown_path};
-pub use upload::receive_in_batch;
+pub use upload::{receive_in_batch, reject_in_batch};
 pub use version::NewVersion;

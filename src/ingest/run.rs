@@ -205,51 +205,102 @@ fn try_take(
     }
     let mut arrival = entry.arrival.clone();
     arrival.source_path = Some(shown.to_owned());
-    let mut target = entry.target;
-    let closed = match intake.check(&arrival, target) {
-        Ok(None) => None,
-        Ok(Some(rejection)) => return reject(rejection, None, None),
-        Err(IntakeError::Refused(Refusal::Closed(_))) => Some("die Akte ist geschlossen (z.d.A.)"),
-        Err(IntakeError::Refused(Refusal::PaperOnly(_))) => Some("die Akte wird nur auf Papier geführt"),
-        Err(IntakeError::NoCaseFile(_)) => Some("die Akte gibt es nicht"),
-        Err(error) => return Err(error),
+    let file = Arriving {
+        closed: match takes(intake, &arrival, entry.target)? {
+            Ok(closed) => closed,
+            Err(rejection) => return reject(rejection, None, None),
+        },
+        arrival,
+        target: entry.target,
+        declared: &entry.declared,
     };
     let received = match read_unchanged(intake, entry)? {
         Ok(received) => received,
         Err((rejection, detail)) => return reject(rejection, None, detail),
     };
-    if let Some(rejection) = received.judge(&entry.declared) {
-        return reject(rejection, Some(received.staged.size_bytes()), None);
-    }
-    if let Some(why) = closed {
-        // Filed before the case file was closed: a repeated run adds nothing.
-        if let Some(Outcome::Duplicate(accepted)) =
-            intake.known(&arrival, target, &received.staged.digest())?
-        {
-            batch.duplicate(shown, accepted.document)?;
-            return Ok(FileStatus::Duplicate(accepted));
-        }
-        // Nothing that can be stored is refused: what its case file does not take waits in the inbox.
-        target = None;
-        filing.push(Finding { code: FindingCode::Unfiled, page: None, detail: Some(why.to_owned()) });
-    }
-    if let Some(accepted) = batch.filed_since(shown, &received.staged.digest(), [entry.target, target])? {
-        return Ok(FileStatus::Duplicate(accepted));
-    }
     for _ in 0..3 {
-        match intake.file(context, &arrival, target, filing, &received, &|| batch.id().map(Some)) {
-            Ok(Outcome::Received(accepted)) => return Ok(FileStatus::Received(accepted)),
-            Ok(Outcome::Duplicate(accepted)) => {
-                batch.duplicate(shown, accepted.document)?;
-                return Ok(FileStatus::Duplicate(accepted));
-            }
-            Ok(Outcome::Rejected { rejection, size, detail }) => return reject(rejection, size, detail),
+        // A further attempt begins with what the run knew.
+        filing.clone_from(&entry.findings);
+        match file.settle(intake, context, batch, shown, &received, filing) {
             // Perhaps recorded, perhaps not: the same bytes are one document however often they are sent.
             Err(IntakeError::Append(AppendError::Doubt)) => {}
-            Err(error) => return Err(error),
+            done => return done,
         }
     }
     Err(AppendError::Doubt.into())
+}
+
+/// Why the case file that a file is for does not take it, if it does not, as far as that is known before its bytes are;
+/// or why it is not stored.
+pub(super) fn takes(
+    intake: &Intake,
+    arrival: &Arrival,
+    target: Option<CaseFileId>,
+) -> Result<Result<Option<&'static str>, Rejection>, IntakeError> {
+    match intake.check(arrival, target) {
+        Ok(None) => Ok(Ok(None)),
+        Ok(Some(rejection)) => Ok(Err(rejection)),
+        Err(IntakeError::Refused(Refusal::Closed(_))) => Ok(Ok(Some("die Akte ist geschlossen (z.d.A.)"))),
+        Err(IntakeError::Refused(Refusal::PaperOnly(_))) => {
+            Ok(Ok(Some("die Akte wird nur auf Papier geführt")))
+        }
+        Err(IntakeError::NoCaseFile(_)) => Ok(Ok(Some("die Akte gibt es nicht"))),
+        Err(error) => Err(error),
+    }
+}
+
+/// A file on its way into a batch.
+pub(super) struct Arriving<'a> {
+    pub(super) arrival: Arrival,
+    pub(super) target: Option<CaseFileId>,
+    /// Why its case file does not take it.
+    pub(super) closed: Option<&'static str>,
+    pub(super) declared: &'a Declared,
+}
+
+impl Arriving<'_> {
+    /// Files bytes that were read, and writes the line of the batch. `filing` hears what is odd about its filing.
+    pub(super) fn settle(
+        &self,
+        intake: &Intake,
+        context: &Context,
+        batch: &OpenBatch<'_>,
+        shown: &str,
+        received: &Received,
+        filing: &mut Vec<Finding>,
+    ) -> Result<FileStatus, IntakeError> {
+        let reject = |rejection, size, detail: Option<String>| {
+            batch.reject(shown, size, rejection, detail.clone())?;
+            Ok(FileStatus::Rejected(rejection, detail))
+        };
+        if let Some(rejection) = received.judge(self.declared) {
+            return reject(rejection, Some(received.staged.size_bytes()), None);
+        }
+        let (mut target, sha256) = (self.target, received.staged.digest());
+        if let Some(why) = self.closed {
+            // Filed before the case file was closed: a repeated run adds nothing.
+            let known = intake.known(&self.arrival, target, &sha256)?;
+            if let Some(Outcome::Duplicate(accepted)) = known {
+                batch.duplicate(shown, accepted.document)?;
+                return Ok(FileStatus::Duplicate(accepted));
+            }
+            // Nothing that can be stored is refused: what its case file does not take waits in the inbox.
+            target = None;
+            filing.push(Finding { code: FindingCode::Unfiled, page: None, detail: Some(why.to_owned()) });
+        }
+        if let Some(accepted) = batch.filed_since(shown, &sha256, [self.target, target])? {
+            return Ok(FileStatus::Duplicate(accepted));
+        }
+        let open = || batch.id().map(Some);
+        match intake.file(context, &self.arrival, target, filing, received, &open)? {
+            Outcome::Received(accepted) => Ok(FileStatus::Received(accepted)),
+            Outcome::Duplicate(accepted) => {
+                batch.duplicate(shown, accepted.document)?;
+                Ok(FileStatus::Duplicate(accepted))
+            }
+            Outcome::Rejected { rejection, size, detail } => reject(rejection, size, detail),
+        }
+    }
 }
 
 /// Why a file was not stored, for its line.

@@ -107,7 +107,7 @@ fn a_document_goes_from_the_inbox_into_a_case_file_and_on_into_another() {
             batch,
             &arrival,
             None,
-            &[unfiled],
+            &mut vec![unfiled],
             &mut &b"Antrag"[..],
             &Declared::default(),
         )
@@ -433,9 +433,10 @@ fn what_someone_waits_for_is_read_before_the_backlog() {
     let batch = town.archive.open_batch(&town.permit, &batch_facts("Rückstand")).unwrap();
     let arrive = |text: &str| {
         let arrival = Arrival::named(&format!("{text}.txt"), Origin::Scan);
-        let (body, declared) = (&mut text.as_bytes(), Declared::default());
+        let (body, filing, declared) = (&mut text.as_bytes(), &mut Vec::new(), Declared::default());
         let status =
-            town.archive.receive_in_batch(&town.permit, batch, &arrival, None, &[], body, &declared).unwrap();
+            town.archive.receive_in_batch(&town.permit, batch, &arrival, None, filing, body, &declared);
+        let status = status.unwrap();
         let FileStatus::Received(accepted) = status else { panic!("{status:?}") };
         accepted.document
     };

@@ -23,6 +23,7 @@ mod memory;
 mod nodes;
 mod pdfa;
 mod rebuild;
+mod remote;
 mod simulation;
 mod smoke;
 mod support;

@@ -156,6 +156,30 @@ pub struct BatchClosing {
     pub seen: u64,
 }
 
+/// Dateien, die der Absender nicht senden konnte.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BatchRejections {
+    /// Eine Zeile je Datei; höchstens 1000.
+    pub files: Vec<UnsentFile>,
+}
+
+/// Eine Datei, die der Absender nicht senden konnte.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnsentFile {
+    /// Pfad in der Quelle.
+    pub path: String,
+    /// Warum nicht: ein Ablehnungsgrund, etwa `unreadable`, `link`, `not-a-file`, `manifest`.
+    pub reason: String,
+    /// Mehr dazu.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub detail: Option<String>,
+    /// Länge in Byte, wenn sie bekannt ist.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bytes: Option<u64>,
+}
+
 /// Was aus einer Datei einer Charge wurde.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BatchLine {

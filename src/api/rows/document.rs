@@ -253,6 +253,9 @@ pub struct Receipt {
     /// Hinweis für Menschen.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
+    /// Was an der Ablage bei diesem Eingang auffiel, auch wenn die Bytes schon da waren.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub filing: Vec<Finding>,
     /// Andere Dokumente mit denselben Bytes, soweit sie gesehen werden dürfen (höchstens 10).
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub same_bytes: Vec<String>,
@@ -272,6 +275,7 @@ impl Receipt {
             leaf: None,
             payload: None,
             note: None,
+            filing: Vec::new(),
             same_bytes: Vec::new(),
         }
     }
@@ -290,6 +294,7 @@ impl From<&ReceiptView> for Receipt {
             leaf: Some(view.leaf().trim_end().to_owned()),
             payload: Some(view.payload_name()),
             note: None,
+            filing: Vec::new(),
             same_bytes: Vec::new(),
         }
     }

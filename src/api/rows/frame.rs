@@ -279,7 +279,7 @@ pub struct Health {
     pub pages: u64,
     /// Ob hier Texterkennung möglich ist.
     pub ocr_available: bool,
-    /// Zeitzone des Mandanten.
+    /// Zeitzone des Mandanten: in ihr zählen hier Tage.
     #[schema(example = "Europe/Berlin")]
     pub time_zone: String,
 }

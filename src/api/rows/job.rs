@@ -19,6 +19,9 @@ pub struct JobAsked {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(format = DateTime)]
     pub since: Option<String>,
+    /// Dazu den Katalog aus dem Journal neu ableiten und jede Zeile vergleichen (nur im Ganzen).
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub replay: bool,
     /// Größe und Wurzel, die das Journal hatte: `GRÖSSE:WURZEL`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expect: Option<String>,

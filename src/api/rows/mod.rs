@@ -8,7 +8,10 @@ mod job;
 
 pub use super::fields::DocumentFacts;
 pub(super) use batch::balance;
-pub use batch::{Batch, BatchClosing, BatchLine, BatchOpening, BulkAnswer, BulkLine, BulkSummary, Progress};
+pub use batch::{
+    Batch, BatchClosing, BatchLine, BatchOpening, BatchRejections, BulkAnswer, BulkLine, BulkSummary,
+    Progress, UnsentFile,
+};
 pub use document::{
     Document, DocumentFiling, Finding, Mark, Reading, Receipt, SearchHit, SearchPage, StoredEvent, Version,
     VersionFacts,

@@ -14,8 +14,7 @@ use crate::ingest::RunReport;
 use report::Reporter;
 pub(super) use report::{present_line, present_summary};
 use serde_json::json;
-use sources::Run;
-pub(super) use sources::{Root, facts, sentence};
+pub(super) use sources::{Destination, Run, sentence};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -29,25 +28,9 @@ pub(super) fn run(context: &Context, args: &Ingest, out: &mut Out) -> Result<Exi
     let stop = stop::on_interrupt();
     let started = Instant::now();
     let bars = Bars::new();
-    let mut skipped = false;
-    let runs = if args.manifest.is_empty() {
-        vec![sources::trees(&desk, args, progress::is_seen())?]
-    } else {
-        let manifest = sources::read_manifest(&desk, args)?;
-        if args.check {
-            return Ok(checked(manifest.as_ref(), out));
-        }
-        let Some(manifest) = manifest else {
-            return Err(Failure::usage(
-                "Es wurde nichts geschrieben: die Begleitliste hat unbrauchbare Zeilen (oben). \
-                 Bitte berichtigen, oder mit --skip-invalid auslassen.",
-            ));
-        };
-        skipped = !manifest.problems.is_empty();
-        let bar = bars.counting("Akten", Some(manifest.case_files.len() as u64));
-        let runs = sources::listed(&desk, args, &manifest, &mut |done| bar.set_position(done));
-        bar.finish_and_clear();
-        runs?
+    let (runs, skipped) = match plan(&desk, args, &bars, out)? {
+        Plan::Take { runs, skipped } => (runs, skipped),
+        Plan::Checked(exit) => return Ok(exit),
     };
     let total = runs.iter().map(|run| run.total).sum::<Option<u64>>();
     let reporter = Reporter::new(&desk, out, waits, total, &bars, &stop);
@@ -68,6 +51,45 @@ pub(super) fn run(context: &Context, args: &Ingest, out: &mut Out) -> Result<Exi
     }
     let is_clean = summary.rejected + summary.failed == 0 && !is_red && !was_stopped && !skipped;
     Ok(if is_clean { Exit::Done } else { Exit::Findings })
+}
+
+/// What an `ingest` has to do.
+pub(super) enum Plan<'a> {
+    /// Take these in, one batch after the other.
+    Take {
+        runs: Vec<Run<'a>>,
+        /// Whether rows of a manifest were left out.
+        skipped: bool,
+    },
+    /// Nothing: the manifest was only checked.
+    Checked(Exit),
+}
+
+/// Reads the manifest, if there is one, writes its frame, and says which files become which batch.
+pub(super) fn plan<'a>(
+    to: &'a dyn Destination,
+    args: &'a Ingest,
+    bars: &Bars,
+    out: &mut Out,
+) -> Result<Plan<'a>, Failure> {
+    if args.manifest.is_empty() {
+        let runs = vec![sources::trees(to, args, progress::is_seen())?];
+        return Ok(Plan::Take { runs, skipped: false });
+    }
+    let manifest = sources::read_manifest(to, args)?;
+    if args.check {
+        return Ok(Plan::Checked(checked(manifest.as_ref(), out)));
+    }
+    let Some(manifest) = manifest else {
+        return Err(Failure::usage(
+            "Es wurde nichts geschrieben: die Begleitliste hat unbrauchbare Zeilen (oben). \
+             Bitte berichtigen, oder mit --skip-invalid auslassen.",
+        ));
+    };
+    let bar = bars.counting("Akten", Some(manifest.case_files.len() as u64));
+    let runs = sources::listed(to, args, &manifest, &mut |done| bar.set_position(done));
+    bar.finish_and_clear();
+    Ok(Plan::Take { runs: runs?, skipped: !manifest.problems.is_empty() })
 }
 
 /// Takes the runs in, one batch after the other, while their lines are printed.

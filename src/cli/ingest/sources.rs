@@ -4,12 +4,12 @@ use super::super::args::{Facts, Ingest};
 use super::super::context::Desk;
 use super::super::failure::Failure;
 use super::super::out::{counted, hint};
-use crate::archive::{Filer, NewByPath, Source};
-use crate::domain::Digest;
+use crate::archive::{Error, Filer, Frame, Kind, NewByPath, Shelf, Source};
 use crate::domain::codes::Rejection;
 use crate::domain::document::Arrival;
 use crate::domain::finding::{Finding, FindingCode};
 use crate::domain::text::Line;
+use crate::domain::{CaseFileId, Digest};
 use crate::ingest::manifest::Manifest;
 use crate::ingest::{BatchFacts, Declared, Entry, Found, Walk, shown_path};
 use crate::wording;
@@ -18,15 +18,54 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that become one batch.
-pub(super) struct Run<'a> {
-    pub(super) facts: BatchFacts,
-    pub(super) entries: Box<dyn Iterator<Item = Entry> + Send + 'a>,
+pub(in crate::cli) struct Run<'a> {
+    pub(in crate::cli) facts: BatchFacts,
+    pub(in crate::cli) entries: Box<dyn Iterator<Item = Entry> + Send + 'a>,
     /// How many, if that is known.
-    pub(super) total: Option<u64>,
+    pub(in crate::cli) total: Option<u64>,
+}
+
+/// Where files go: the archive in this directory, or one behind a server.
+pub(in crate::cli) trait Destination {
+    /// The zone in which the tenant counts days.
+    fn time_zone(&self) -> Result<String, Error>;
+    /// Case files.
+    fn shelf(&self) -> Box<dyn Shelf + Send + '_>;
+    /// The case file that everything goes into, if it takes documents.
+    fn target(&self, name: &str) -> Result<CaseFileId, Failure>;
+    /// Holds a manifest against what is recorded.
+    fn check(&self, manifest: &mut Manifest) -> Result<(), Error>;
+    /// Writes the frame of a manifest that was checked.
+    fn import(&self, manifest: &Manifest, progress: &mut dyn FnMut(u64)) -> Result<Frame, Error>;
+}
+
+impl Destination for Desk {
+    fn time_zone(&self) -> Result<String, Error> {
+        Ok(self.archive.tenant()?.time_zone)
+    }
+
+    fn shelf(&self) -> Box<dyn Shelf + Send + '_> {
+        self.archive.shelf(&self.permit)
+    }
+
+    fn target(&self, name: &str) -> Result<CaseFileId, Failure> {
+        let found = self.archive.find_case_file(&self.permit, name)?;
+        let id = found.ok_or_else(|| Failure::refused(format!("Die Akte „{name}“ gibt es nicht.")))?;
+        self.archive.case_file(&self.permit, id)?.state(id).takes_documents().map_err(Error::from)?;
+        Ok(id)
+    }
+
+    fn check(&self, manifest: &mut Manifest) -> Result<(), Error> {
+        self.archive.check_manifest(&self.permit, manifest)
+    }
+
+    fn import(&self, manifest: &Manifest, progress: &mut dyn FnMut(u64)) -> Result<Frame, Error> {
+        self.archive.import_frame(&self.permit, manifest, progress)
+    }
 }
 
 /// The capture facts on the command line.
-pub(in crate::cli) fn facts(args: &Facts, name: &str, source: &str) -> BatchFacts {
+fn facts(args: &Facts, name: &str, source: &str) -> BatchFacts {
     let text = |line: &Option<Line>| line.as_ref().map(Line::to_string);
     BatchFacts {
         name: args.batch.as_ref().map_or_else(|| name.to_owned(), Line::to_string),
@@ -72,13 +111,13 @@ pub(super) fn check_paths(args: &Ingest) -> Result<(), Failure> {
 
 /// The folder below which paths are shown, and the name of the batch, which is the same whenever the same paths
 /// are named: so a repeated run resumes its batch.
-pub(in crate::cli) struct Root {
+struct Root {
     folder: PathBuf,
-    pub(in crate::cli) name: String,
+    name: String,
 }
 
 impl Root {
-    pub(in crate::cli) fn of(paths: &[PathBuf]) -> Result<Self, Failure> {
+    fn of(paths: &[PathBuf]) -> Result<Self, Failure> {
         let mut full = Vec::with_capacity(paths.len());
         for path in paths {
             full.push(std::path::absolute(path).map_err(|error| {
@@ -109,30 +148,18 @@ impl Root {
     }
 
     /// A path below the root.
-    pub(in crate::cli) fn relative(&self, path: &Path) -> PathBuf {
+    fn relative(&self, path: &Path) -> PathBuf {
         let full = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         full.strip_prefix(&self.folder).map_or_else(|_| path.to_owned(), Path::to_path_buf)
     }
 }
 
 /// Files and trees as one batch.
-pub(super) fn trees<'a>(desk: &'a Desk, args: &'a Ingest, count: bool) -> Result<Run<'a>, Failure> {
+pub(super) fn trees<'a>(to: &'a dyn Destination, args: &'a Ingest, count: bool) -> Result<Run<'a>, Failure> {
     let root = Root::of(&args.paths)?;
     let facts = facts(&args.facts, &root.name, &root.name);
     let total = count.then(|| args.paths.iter().map(|path| Walk::new(path).count() as u64).sum());
-    let target = match &args.case_file {
-        None => None,
-        Some(name) => {
-            let found = desk.archive.find_case_file(&desk.permit, name)?;
-            let id = found.ok_or_else(|| Failure::refused(format!("Die Akte „{name}“ gibt es nicht.")))?;
-            desk.archive
-                .case_file(&desk.permit, id)?
-                .state(id)
-                .takes_documents()
-                .map_err(crate::archive::Error::from)?;
-            Some(id)
-        }
-    };
+    let target = args.case_file.as_ref().map(|name| to.target(name)).transpose()?;
     let arrival = arrival(&args.facts);
     let create = args
         .create_case_files
@@ -142,8 +169,7 @@ pub(super) fn trees<'a>(desk: &'a Desk, args: &'a Ingest, count: bool) -> Result
     {
         return Err(Failure::usage("Für --create-case-files braucht die Vorlage {plan} und {title}."));
     }
-    let mut filer =
-        args.template.as_ref().map(|template| Filer::new(&desk.archive, &desk.permit, template, create));
+    let mut filer = args.template.as_ref().map(|template| Filer::over(to.shelf(), template, create));
     let entries = args.paths.iter().flat_map(|path| Walk::new(path)).map(move |found| {
         let relative = root.relative(&found.path);
         let found = Found { shown: shown_path(&relative), ..found };
@@ -164,12 +190,11 @@ fn named(arrival: &Arrival, path: &Path) -> Arrival {
 }
 
 /// Reads manifests and holds them against the archive. Says what is wrong; `None` means that nothing may be written.
-pub(super) fn read_manifest(desk: &Desk, args: &Ingest) -> Result<Option<Manifest>, Failure> {
+pub(super) fn read_manifest(to: &dyn Destination, args: &Ingest) -> Result<Option<Manifest>, Failure> {
     const SHOWN: usize = 50;
-    let zone = desk.archive.tenant()?.time_zone;
-    let zone = jiff::tz::TimeZone::get(&zone).unwrap_or(jiff::tz::TimeZone::UTC);
+    let zone = jiff::tz::TimeZone::get(&to.time_zone()?).unwrap_or(jiff::tz::TimeZone::UTC);
     let mut manifest = Manifest::read(&args.manifest, &zone)?;
-    desk.archive.check_manifest(&desk.permit, &mut manifest)?;
+    to.check(&mut manifest)?;
     for note in &manifest.notes {
         hint(format!("Hinweis: {note}"));
     }
@@ -185,7 +210,7 @@ pub(super) fn read_manifest(desk: &Desk, args: &Ingest) -> Result<Option<Manifes
 
 /// Writes a manifest's frame and makes runs of its documents.
 pub(super) fn listed<'a>(
-    desk: &'a Desk,
+    to: &'a dyn Destination,
     args: &'a Ingest,
     manifest: &Manifest,
     progress: &mut dyn FnMut(u64),
@@ -195,7 +220,7 @@ pub(super) fn listed<'a>(
         Some(folder) => folder.clone(),
         None => first.parent().unwrap_or(Path::new(".")).to_owned(),
     };
-    let frame = desk.archive.import_frame(&desk.permit, manifest, progress)?;
+    let frame = to.import(manifest, progress)?;
     for problem in &frame.problems {
         hint(problem);
     }
@@ -220,7 +245,11 @@ pub(super) fn listed<'a>(
         by_list: args.facts.batch.is_none(),
         origin: args.facts.origin,
     };
-    let runs = desk.archive.manifest_runs(&desk.permit, manifest, &frame, &source)?;
+    let shelf = to.shelf();
+    let runs = manifest.runs(&frame.targets, &source, &mut |name| match shelf.find(name) {
+        Err(error) if error.kind == Kind::Conflict => Ok(None),
+        found => found,
+    })?;
     let known: HashSet<PathBuf> =
         runs.iter().flat_map(|run| &run.entries).map(|entry| clean(&entry.found.path)).collect();
     let mut runs: Vec<Run<'a>> = runs

@@ -1,22 +1,23 @@
-//! Files to a server, one batch, several at once.
+//! Files to a server, one batch after the other, several files at once.
 
 use super::super::args::Ingest;
 use super::super::context::Context;
 use super::super::failure::{Exit, Failure};
-use super::super::ingest::{Root, facts, present_line, present_summary, sentence};
+use super::super::ingest::{Plan, Run, plan, present_line, present_summary};
 use super::super::out::{Out, hint};
-use super::super::progress::{Bars, is_seen};
+use super::super::progress::Bars;
 use super::super::rows::{FileLine, FindingLine, Summary};
 use super::super::stop;
-use super::{case_file_id, client};
-use crate::api::rows::{BatchOpening, Document, DocumentFacts, Receipt};
-use crate::client::{Client, ClientError, Sent, Upload};
+use super::batch::RemoteBatch;
+use super::client;
+use super::frame::Remote;
+use crate::api::rows::{Batch, Document, Receipt};
+use crate::client::{Client, ClientError, Sent};
+use crate::domain::Digest;
 use crate::domain::batch::PageCheck;
 use crate::domain::finding::FindingCode;
-use crate::ingest::{BatchFacts, Found, Walk, shown_path};
-use crate::wording;
-use std::collections::VecDeque;
-use std::path::PathBuf;
+use crate::ingest::Entry;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ const AT_ONCE: usize = 4;
 #[derive(Default)]
 struct Arrived {
     lines: VecDeque<FileLine>,
+    failed: u64,
     failed_in_a_row: u32,
 }
 
@@ -37,39 +39,22 @@ pub(in crate::cli) fn ingest(
     args: &Ingest,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
-    if !args.manifest.is_empty() || args.template.is_some() {
-        return Err(Failure::usage(
-            "--manifest und --template arbeiten am Verzeichnis selbst; über --server gehen Dateien und Ordner, \
-             auch mit --case-file.",
-        ));
-    }
-    let client = client(context, url)?;
-    let case_file = args.case_file.as_ref().map(|name| case_file_id(&client, name)).transpose()?;
-    let root = Root::of(&args.paths)?;
-    let batch = open_batch(&client, &facts(&args.facts, &root.name, &root.name))?;
-    let facts = DocumentFacts {
-        case_file,
-        origin: Some(args.facts.origin.to_string()),
-        classification: args.facts.classification.map(|class| class.to_string()),
-        batch: Some(batch.clone()),
-        ..DocumentFacts::default()
-    };
-    // Whoever waits does so for these files, not for what others have left to be read.
-    let base = Upload { facts, key: None, is_urgent: !args.no_wait };
+    let remote = Remote { client: client(context, url)? };
+    let client = &remote.client;
     let stop = stop::on_interrupt();
     let started = Instant::now();
-    let total = is_seen().then(|| args.paths.iter().map(|path| Walk::new(path).count() as u64).sum());
     let bars = Bars::new();
-    let bar = bars.counting("angenommen", total);
-    let walk = Mutex::new(args.paths.iter().flat_map(|path: &PathBuf| Walk::new(path)));
+    let (runs, skipped) = match plan(&remote, args, &bars, out)? {
+        Plan::Take { runs, skipped } => (runs, skipped),
+        Plan::Checked(exit) => return Ok(exit),
+    };
+    let bar = bars.counting("angenommen", runs.iter().map(|run| run.total).sum::<Option<u64>>());
     let arrived = Mutex::new(Arrived::default());
     let mut summary = Summary::default();
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..AT_ONCE)
-            .map(|_| scope.spawn(|| upload_all(&client, &root, &base, &walk, &arrived, &stop)))
-            .collect();
+    let batches = std::thread::scope(|scope| {
+        let work = scope.spawn(|| take(client, runs, !args.no_wait, &arrived, &stop));
         loop {
-            let more = workers.iter().any(|worker| !worker.is_finished());
+            let more = !work.is_finished();
             let Some(line) = arrived.lock().unwrap_or_else(PoisonError::into_inner).lines.pop_front() else {
                 if more {
                     std::thread::sleep(Duration::from_millis(20));
@@ -77,90 +62,102 @@ pub(in crate::cli) fn ingest(
                 }
                 break;
             };
-            if let Some(line) = settle(&client, line, !args.no_wait, &stop, &arrived) {
+            if let Some(line) = settle(client, line, !args.no_wait, &stop, &arrived) {
                 bar.inc(1);
                 count(&mut summary, &line);
                 bars.aside(|| present_line(&line, out));
             }
         }
+        work.join().map_err(|_| Failure::unavailable("Die Übertragung ist abgestürzt."))
     });
     bar.finish_and_clear();
     bars.clear();
     let was_stopped = stop.load(Ordering::Acquire);
     present_summary(&mut summary, started.elapsed().as_secs_f64(), out);
+    let batches = batches??;
     if was_stopped || summary.failed > 0 {
         hint("Nicht alles ist angekommen. Derselbe Aufruf setzt die Charge fort; nichts wird doppelt.");
-        return Ok(Exit::Findings);
     }
-    let closed = client.close_batch(&batch, summary.files)?;
-    let is_red = closed.balance == "red";
+    let mut is_red = false;
+    for batch in batches {
+        // Pages are counted when they are read: that may be after the batch was closed.
+        let batch = client.batch(&batch.id)?.unwrap_or(batch);
+        is_red |= tell_balance(&batch);
+    }
+    let is_clean = summary.rejected + summary.failed == 0 && !is_red && !was_stopped && !skipped;
+    Ok(if is_clean { Exit::Done } else { Exit::Findings })
+}
+
+/// Says how a closed batch balances. Whether it is red, or paper that was counted is not there: that is as bad.
+fn tell_balance(batch: &Batch) -> bool {
+    let is_red = batch.balance == "red";
     let verdict = if is_red { "NICHT AUSGEGLICHEN" } else { "ausgeglichen" };
     hint(format!(
         "Charge „{}“: {} gesehen = {} angenommen + {} doppelt + {} abgelehnt: {verdict}",
-        super::super::out::plain(&closed.name),
-        closed.seen.unwrap_or(0),
-        closed.received,
-        closed.duplicate,
-        closed.rejected
+        super::super::out::plain(&batch.name),
+        batch.seen.unwrap_or(0),
+        batch.received,
+        batch.duplicate,
+        batch.rejected
     ));
-    if let Some(note) = &closed.page_note {
-        hint(format!("Charge „{}“: {note}", super::super::out::plain(&closed.name)));
+    if let Some(note) = &batch.page_note {
+        hint(format!("Charge „{}“: {note}", super::super::out::plain(&batch.name)));
     }
-    let differs = closed.page_check == PageCheck::Differs.word();
-    Ok(if summary.rejected > 0 || is_red || differs { Exit::Findings } else { Exit::Done })
+    is_red || batch.page_check == PageCheck::Differs.word()
 }
 
-/// Opens the batch, or takes up the one that an earlier run left open. A closed one is followed by the next number.
-fn open_batch(client: &Client, facts: &BatchFacts) -> Result<String, Failure> {
-    let mut count = (facts.sheets_expected, facts.pages_expected);
-    for number in 1..10_000_u32 {
-        let name = if number == 1 { facts.name.clone() } else { format!("{} ({number})", facts.name) };
-        if let Some(known) = client.batch_named(&name)? {
-            if known.balance == "open" {
-                return Ok(known.id);
-            }
-            // The count was for the whole box, not for what comes later.
-            if (known.sheets_expected, known.pages_expected) == (facts.sheets_expected, facts.pages_expected)
-            {
-                count = (None, None);
-            }
-            continue;
-        }
-        let asked = BatchOpening {
-            name,
-            source: Some(facts.source.clone()),
-            box_label: facts.box_label.clone(),
-            person: facts.person.clone(),
-            station: facts.station.clone(),
-            scanner: facts.scanner.clone(),
-            profile: facts.profile.clone(),
-            scanned_at: facts.scanned_at.map(|at| at.to_string()),
-            procedure_version: facts.procedure_version.clone(),
-            sheets_expected: count.0,
-            pages_expected: count.1,
-            anomalies: facts.anomalies.clone(),
-        };
-        return Ok(client.open_batch(&asked)?.id);
-    }
-    Err(Failure::refused(
-        "Für diese Quelle gibt es schon zu viele Chargen; bitte mit --batch einen Namen geben.",
-    ))
-}
-
-fn upload_all(
+/// Sends the files of all runs. Gives the batches that were closed. `is_urgent`: someone waits for these files, not for
+/// what others have left to be read.
+fn take(
     client: &Client,
-    root: &Root,
-    base: &Upload,
-    walk: &Mutex<impl Iterator<Item = Found>>,
+    runs: Vec<Run<'_>>,
+    is_urgent: bool,
+    arrived: &Mutex<Arrived>,
+    stop: &AtomicBool,
+) -> Result<Vec<Batch>, ClientError> {
+    let mut closed = Vec::new();
+    for Run { facts, entries, .. } in runs {
+        if stop.load(Ordering::Acquire) {
+            break;
+        }
+        let failed = || arrived.lock().unwrap_or_else(PoisonError::into_inner).failed;
+        let before = failed();
+        let batch = RemoteBatch::find(client, &facts, is_urgent)?;
+        let (entries, walked) = (Mutex::new(entries), Mutex::new(HashSet::new()));
+        std::thread::scope(|scope| {
+            for _ in 0..AT_ONCE {
+                scope.spawn(|| send_all(&batch, &entries, &walked, arrived, stop));
+            }
+        });
+        // What is not done has no line: the batch stays open, and a repetition goes on with it.
+        if failed() == before && !stop.load(Ordering::Acquire) {
+            let walked = walked.into_inner().unwrap_or_else(PoisonError::into_inner);
+            closed.extend(batch.close(&walked)?);
+        }
+    }
+    Ok(closed)
+}
+
+fn send_all(
+    batch: &RemoteBatch<'_>,
+    entries: &Mutex<impl Iterator<Item = Entry>>,
+    walked: &Mutex<HashSet<Digest>>,
     arrived: &Mutex<Arrived>,
     stop: &AtomicBool,
 ) {
     const GIVE_UP_AFTER: u32 = 8;
     while !stop.load(Ordering::Acquire) {
-        let Some(found) = walk.lock().unwrap_or_else(PoisonError::into_inner).next() else { break };
-        let line = upload(client, root, base, &found);
+        let Some(entry) = entries.lock().unwrap_or_else(PoisonError::into_inner).next() else { break };
+        let line = line(batch, &entry);
+        let path = Digest::of(entry.found.shown.as_bytes());
+        walked.lock().unwrap_or_else(PoisonError::into_inner).insert(path);
         let mut arrived = arrived.lock().unwrap_or_else(PoisonError::into_inner);
-        arrived.failed_in_a_row = if line.status == "failed" { arrived.failed_in_a_row + 1 } else { 0 };
+        if line.status == "failed" {
+            arrived.failed += 1;
+            arrived.failed_in_a_row += 1;
+        } else {
+            arrived.failed_in_a_row = 0;
+        }
         if arrived.failed_in_a_row >= GIVE_UP_AFTER {
             stop.store(true, Ordering::Release);
         }
@@ -168,29 +165,15 @@ fn upload_all(
     }
 }
 
-fn upload(client: &Client, root: &Root, base: &Upload, found: &Found) -> FileLine {
-    let path = found.path.to_string_lossy().into_owned();
-    let unstored = |status, code: &str, detail: String| {
-        FileLine::unstored(
-            path.clone(),
-            status,
-            FindingLine { code: code.to_owned(), page: None, detail: Some(detail) },
-        )
+fn line(batch: &RemoteBatch<'_>, entry: &Entry) -> FileLine {
+    let path = entry.found.path.to_string_lossy().into_owned();
+    let unstored = |status, code: String, detail: String| {
+        FileLine::unstored(path.clone(), status, FindingLine { code, page: None, detail: Some(detail) })
     };
-    if let Some((rejection, detail)) = &found.rejection {
-        return unstored("rejected", rejection.word(), sentence(*rejection, Some(detail)));
-    }
-    let mut upload = base.clone();
-    upload.facts.path = Some(shown_path(&root.relative(&found.path)));
-    match client.ingest_file(&found.path, &upload) {
+    match batch.send(entry) {
         Ok(Sent::Stored(receipt)) => stored(path.clone(), &receipt),
-        Ok(Sent::Rejected { reason, detail }) => unstored("rejected", &reason, detail),
-        Err(ClientError::Io(error)) => unstored(
-            "rejected",
-            "unreadable",
-            format!("Die Datei konnte nicht gelesen werden ({}).", wording::os(&error)),
-        ),
-        Err(error) => unstored("failed", "failed", error.to_string()),
+        Ok(Sent::Rejected { reason, detail }) => unstored("rejected", reason, detail),
+        Err(error) => unstored("failed", "failed".to_owned(), error.to_string()),
     }
 }
 
@@ -204,7 +187,7 @@ fn stored(path: String, receipt: &Receipt) -> FileLine {
         position: Some(receipt.position),
         searchable: false,
         pages: None,
-        findings: Vec::new(),
+        findings: receipt.filing.iter().cloned().map(FindingLine::from).collect(),
     }
 }
 
@@ -235,14 +218,10 @@ fn settle(
 fn complete(line: &mut FileLine, known: Document) {
     line.searchable = known.searchable;
     line.pages = known.pages;
-    // A document that was there already remembers how an earlier run filed it: that is not this run's finding.
-    let is_old = line.status == "duplicate";
-    line.findings = known
-        .findings
-        .into_iter()
-        .filter(|finding| !is_old || finding.code != FindingCode::Unfiled.word())
-        .map(|finding| FindingLine { code: finding.code, page: finding.page, detail: finding.detail })
-        .collect();
+    // About its filing, what this run found: a document that was there already remembers what an earlier run found.
+    line.findings.retain(|finding| finding.code == FindingCode::Unfiled.word());
+    let others = known.findings.into_iter().filter(|finding| finding.code != FindingCode::Unfiled.word());
+    line.findings.extend(others.map(FindingLine::from));
 }
 
 fn count(summary: &mut Summary, line: &FileLine) {

@@ -1,6 +1,8 @@
 //! The same commands through a running server (`--server URL`): same fields, same exit codes.
 
+mod batch;
 mod document;
+mod frame;
 mod ingest;
 mod show;
 
@@ -14,8 +16,8 @@ use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::out::{Out, hint};
 use super::progress::{Bars, set_total};
-use super::rows::{HitLine, SearchLine};
-use crate::api::rows::{JobAsked, JobResult, JobState};
+use super::rows::{FindingLine, HitLine, SearchLine};
+use crate::api::rows::{Finding, JobAsked, JobResult, JobState};
 use crate::archive::Error;
 use crate::client::{Client, ClientError};
 use serde_json::json;
@@ -24,6 +26,12 @@ use std::time::Duration;
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         Error::from(error).into()
+    }
+}
+
+impl From<Finding> for FindingLine {
+    fn from(row: Finding) -> Self {
+        Self { code: row.code, page: row.page, detail: row.detail }
     }
 }
 
@@ -85,6 +93,7 @@ pub(super) fn verify(context: &Context, url: &str, args: &Verify, out: &mut Out)
         kind: "verify".to_owned(),
         sample: args.sample,
         seed: args.seed,
+        replay: args.replay,
         since: args.since.map(|since| since.to_string()),
         expect: args.expect.map(|expect| format!("{}:{}", expect.size, expect.root)),
     })?;

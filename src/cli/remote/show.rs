@@ -18,11 +18,6 @@ use std::path::Path;
 
 impl From<Document> for DocumentLine {
     fn from(row: Document) -> Self {
-        let finding = |finding: crate::api::rows::Finding| FindingLine {
-            code: finding.code,
-            page: finding.page,
-            detail: finding.detail,
-        };
         Self {
             document_id: row.id,
             title: row.title,
@@ -40,7 +35,7 @@ impl From<Document> for DocumentLine {
             versions: row.version,
             searchable: row.searchable,
             pages: row.pages,
-            findings: row.findings.into_iter().map(finding).collect(),
+            findings: row.findings.into_iter().map(FindingLine::from).collect(),
             history: Vec::new(),
         }
     }

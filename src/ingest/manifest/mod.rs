@@ -7,10 +7,14 @@
 mod cells;
 mod check;
 mod read;
+mod recorded;
 mod rows;
+mod runs;
 
 pub use read::ManifestError;
+pub use recorded::Recorded;
 pub use rows::{ListedCaseFile, ListedDocument, ListedPlanUnit, ListedUnit};
+pub use runs::{ManifestRun, Source};
 
 use super::batch::BatchFacts;
 use std::fmt;

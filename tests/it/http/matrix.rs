@@ -45,6 +45,10 @@ fn ask(towns: &Towns, method: &str, path: &str, filled: &str, token: Option<&str
             Body::from(multipart(&[("file", Some("a"), b"x")]))
         }
         ("POST", path) if path.ends_with("/documents") => Body::from("x"),
+        ("POST", path) if path.ends_with("/rejections") => {
+            request = request.header("content-type", "application/json");
+            Body::from(r#"{"files":[{"path":"a","reason":"unreadable"}]}"#)
+        }
         ("POST", path) if path.starts_with("/api/v1/batches/") => {
             request = request.header("content-type", "application/json");
             Body::from(r#"{"seen":1}"#)
