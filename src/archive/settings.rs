@@ -20,6 +20,8 @@ pub struct Settings {
     pub digitise_wall: Duration,
     /// Limit for reading one document: memory, in bytes.
     pub digitise_memory_bytes: u64,
+    /// Whether the kernel is to keep workers to their folders.
+    pub digitise_isolate: bool,
     /// Where Tesseract is; none means that it is looked for.
     pub tesseract: Option<PathBuf>,
     /// Languages for character recognition.
@@ -41,6 +43,7 @@ impl Default for Settings {
             digitise_cpu: Duration::from_mins(10),
             digitise_wall: Duration::from_mins(20),
             digitise_memory_bytes: 2 * 1024 * 1024 * 1024,
+            digitise_isolate: true,
             tesseract: None,
             ocr_languages: "deu+eng".to_owned(),
             worker: None,

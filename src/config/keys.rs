@@ -72,6 +72,10 @@ pub(super) const KEYS: &[Key] = &[
     key("digitise.cpu", "Rechenzeit für ein Dokument."),
     key("digitise.wall", "Längste Dauer für ein Dokument."),
     key("digitise.memory_bytes", "Arbeitsspeicher für ein Dokument."),
+    key(
+        "digitise.isolate",
+        "Leseprozesse vom Betriebssystem einschließen lassen (Landlock); nur für ungewöhnlich installiertes Tesseract abschalten.",
+    ),
     open(
         "digitise.tesseract",
         "Programm für die Texterkennung; ohne Angabe wird „tesseract“ gesucht.",

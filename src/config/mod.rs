@@ -153,6 +153,8 @@ pub struct Digitise {
     pub wall: Lasting,
     /// Memory for one document.
     pub memory_bytes: Size,
+    /// Whether the kernel keeps workers to their folders.
+    pub isolate: bool,
     /// Where Tesseract is; none means that it is looked for.
     pub tesseract: Option<RelativePathBuf>,
     /// Languages for character recognition.
@@ -167,6 +169,7 @@ impl Default for Digitise {
             cpu: Lasting(defaults.digitise_cpu),
             wall: Lasting(defaults.digitise_wall),
             memory_bytes: Size(defaults.digitise_memory_bytes),
+            isolate: defaults.digitise_isolate,
             tesseract: None,
             languages: defaults.ocr_languages,
         }
@@ -386,6 +389,7 @@ impl Config {
             digitise_cpu: self.digitise.cpu.0,
             digitise_wall: self.digitise.wall.0,
             digitise_memory_bytes: self.digitise.memory_bytes.0,
+            digitise_isolate: self.digitise.isolate,
             tesseract: self.digitise.tesseract.as_ref().map(RelativePathBuf::relative),
             ocr_languages: self.digitise.languages.clone(),
             worker: None,

@@ -178,6 +178,7 @@ impl Digitising {
             limits: self.limits(),
             ocr,
             skip: Vec::new(),
+            isolate: self.settings.digitise_isolate,
         };
         let mut lost: Vec<Finding> = Vec::new();
         loop {
@@ -185,6 +186,7 @@ impl Digitising {
             let (code, detail) = match ended.end {
                 End::Stopped => return Err(Trouble::Stopped),
                 End::Answered(outcome) => {
+                    self.note_isolation(outcome.isolated);
                     let findings = lost.into_iter().chain(outcome.findings).collect();
                     return Ok(Outcome { findings, ..*outcome });
                 }

@@ -51,6 +51,8 @@ pub struct Digitising {
     queue: Mutex<Queue>,
     slots: Slots,
     recognition: Mutex<Recognition>,
+    /// Whether it was said that workers are not shut in.
+    told_open: AtomicBool,
 }
 
 /// What is known about character recognition on this machine.
@@ -88,6 +90,7 @@ impl Digitising {
             queue: Mutex::default(),
             slots: Slots::new(settings.digitise_threads.max(1)),
             recognition: Mutex::default(),
+            told_open: AtomicBool::new(false),
             settings,
         };
         digitising.recognition();
@@ -177,6 +180,16 @@ impl Digitising {
             tracing::warn!("Tesseract is gone; scans wait");
             recognition.asked = Some(Instant::now());
             recognition.told = false;
+        }
+    }
+
+    /// Says once that the kernel does not keep workers to their folders.
+    fn note_isolation(&self, isolated: bool) {
+        let is_missing = self.settings.digitise_isolate && !isolated;
+        if is_missing && !self.told_open.swap(true, Ordering::AcqRel) {
+            tracing::warn!(
+                "this kernel has no Landlock: workers have their limits, but could read other files"
+            );
         }
     }
 

@@ -30,6 +30,8 @@ pub struct Job {
     pub ocr: Option<Ocr>,
     /// Pages at which earlier attempts ended.
     pub skip: Vec<u32>,
+    /// Whether the worker is to shut itself in, as far as the kernel can.
+    pub isolate: bool,
 }
 
 /// Limits of a job.
@@ -105,6 +107,9 @@ pub struct Outcome {
     pub has_text: bool,
     /// Whether there is a searchable PDF.
     pub has_pdf: bool,
+    /// Whether the kernel kept the worker to its folder.
+    #[serde(default)]
+    pub isolated: bool,
     /// For the operator's log: why there is no searchable PDF, and the like. Never text of the document.
     pub notes: Vec<String>,
 }
@@ -127,6 +132,7 @@ mod tests {
                 can_orient: true,
             }),
             skip: vec![3],
+            isolate: true,
         };
         let line = serde_json::to_string(&job).unwrap();
         assert!(!line.contains('\n'));

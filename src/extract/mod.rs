@@ -3,6 +3,7 @@
 //! Foreign files are parsed only there: [`launch`] starts one child a job, [`worker`] is what the child does. A file
 //! that kills its reader costs a finding, never a record.
 
+mod confine;
 pub mod job;
 pub mod launch;
 mod layout;

@@ -1,10 +1,10 @@
 //! The hidden `worker` command: one job in a child process under limits. The job comes as a line of JSON on standard
 //! input, the answers go as lines to standard output, files into the folder it is started in.
 
-use super::job::{Job, Limits, Line, Outcome};
-use super::reading;
+use super::job::{Job, Line, Outcome};
+use super::{confine, reading};
 use crate::domain::finding::{Finding, FindingCode};
-use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+use rustix::process::{Signal, set_parent_process_death_signal};
 use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,8 +13,6 @@ use std::process::ExitCode;
 const MAX_JOB_BYTES: u64 = 1024 * 1024;
 /// Stack of the thread that reads: nested structures are followed by recursion.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
-/// Files and pipes that may be open at once.
-const OPEN_FILES: u64 = 64;
 
 /// Runs one job.
 pub fn main() -> ExitCode {
@@ -34,7 +32,9 @@ fn run() -> io::Result<()> {
     let mut line = String::new();
     io::stdin().lock().take(MAX_JOB_BYTES).read_line(&mut line)?;
     let job: Job = serde_json::from_str(&line)?;
-    confine(&job.limits)?;
+    confine::limit(&job.limits)?;
+    // Before any other thread begins: it counts for this one and those that it starts.
+    let isolated = job.isolate && confine::isolate(Path::new("."), job.ocr.as_ref()).unwrap_or(false);
     let outcome = std::thread::Builder::new()
         .name("reader".to_owned())
         .stack_size(STACK_BYTES)
@@ -52,21 +52,8 @@ fn run() -> io::Result<()> {
             ..Outcome::default()
         },
     };
-    say(&Line::Done(outcome));
+    say(&Line::Done(Outcome { isolated, ..outcome }));
     Ok(())
-}
-
-/// Takes away what reading a file does not need. Child processes inherit the limits.
-fn confine(limits: &Limits) -> io::Result<()> {
-    let set = |resource, soft, hard| {
-        setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) }).map_err(io::Error::from)
-    };
-    set(Resource::Core, 0, 0)?;
-    set(Resource::As, limits.memory_bytes, limits.memory_bytes)?;
-    // The soft limit ends us with a signal that says why; the hard one is for those who ignore it.
-    set(Resource::Cpu, limits.cpu_seconds, limits.cpu_seconds + 5)?;
-    set(Resource::Fsize, limits.output_bytes, limits.output_bytes)?;
-    set(Resource::Nofile, OPEN_FILES, OPEN_FILES)
 }
 
 fn say(line: &Line) {

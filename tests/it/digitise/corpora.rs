@@ -32,6 +32,7 @@ fn read(path: &Path, ocr: Option<Ocr>) -> (End, Option<PageTexts>) {
         limits: Limits { cpu_seconds: 60, wall_seconds: 300, ..Limits::default() },
         ocr,
         skip: Vec::new(),
+        isolate: true,
     };
     let worker = Path::new(env!("CARGO_BIN_EXE_eakte"));
     let ended = launch::run(worker, folder.path(), &job, &AtomicBool::new(false)).unwrap();
