@@ -4,6 +4,7 @@ use super::job::Ocr;
 use super::page::{Gray, Picture, Turn, Word};
 use super::page_texts::PageText;
 use super::raster::Deskewed;
+use super::searchable::Place;
 use super::tesseract::{self, Failure, Read};
 use crate::domain::finding::{Finding, FindingCode};
 use std::io::{BufWriter, Write as _};
@@ -31,6 +32,8 @@ pub(super) struct Scan {
     pub(super) picture: Option<Picture>,
     /// What the file itself says as text, if recognition finds less.
     pub(super) fallback: Option<PageText>,
+    /// Where the picture lies on the page of a PDF.
+    pub(super) place: Option<Place>,
 }
 
 /// A recognised page.
@@ -346,6 +349,7 @@ mod tests {
             dpi,
             picture: None,
             fallback: None,
+            place: None,
         };
         assert_eq!(resolution(&scan(300.0, 10)), 300);
         assert_eq!(resolution(&scan(72.0, 3_508)), 300);

@@ -7,13 +7,14 @@ use super::ocr::{Recognised, Recogniser, Scan};
 use super::page::{Picture, Word};
 use super::page_texts::{Length, PageText, Source, TextFile, WordBox};
 use super::pictures::{PictureLimits, pictures};
-use super::searchable::{self, Facts, SearchablePage};
+use super::searchable::{self, Facts, Layer, SearchablePage};
 use super::{markup, pdf, plain};
 use crate::domain::finding::{Finding, FindingCode};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -110,12 +111,14 @@ pub(super) fn read(job: &Job, folder: &Path, report: &dyn Fn(&Line)) -> io::Resu
     };
     let format = Format::from_media_type(&job.media_type);
     let mut outcome = match format {
-        Format::Pdf => with_bytes(&ctx, |bytes| {
-            let mut flow = Flow::new(&ctx)?;
+        Format::Pdf => with_bytes(&ctx, format, |bytes| {
+            let size = bytes.len() as u64;
+            let mut flow = Flow { layer: Some(Layer::default()), ..Flow::new(&ctx)? };
             pdf::read(bytes, &ctx, &mut |leaves| flow.run(leaves))?;
+            flow.overlay(size)?;
             flow.finish(Some("hayro 0.9"))
         })?,
-        Format::Tiff | Format::Jpeg | Format::Png => with_bytes(&ctx, |bytes| {
+        Format::Tiff | Format::Jpeg | Format::Png => with_bytes(&ctx, format, |bytes| {
             let mut flow = Flow::new(&ctx)?;
             flow.run(&mut scans(format, &bytes, &ctx))?;
             flow.finish(None)
@@ -126,7 +129,7 @@ pub(super) fn read(job: &Job, folder: &Path, report: &dyn Fn(&Line)) -> io::Resu
         | Format::Json
         | Format::Html
         | Format::Xml
-        | Format::Svg => with_bytes(&ctx, |bytes| {
+        | Format::Svg => with_bytes(&ctx, format, |bytes| {
             let mut flow = Flow::new(&ctx)?;
             flow.run(&mut text_pages(format, &bytes).into_iter())?;
             flow.finish(None)
@@ -155,12 +158,32 @@ fn why_unread(format: Format) -> &'static str {
     }
 }
 
+/// The part of the memory that an input may take: what is made of it must fit beside it. Text is held in up to four
+/// spellings at once, each of which may have doubled, and doubles again while it grows.
+fn most_bytes(format: Format, memory_bytes: u64) -> u64 {
+    match format {
+        Format::Pdf | Format::Tiff | Format::Jpeg | Format::Png => memory_bytes / 4,
+        _ => memory_bytes / 16,
+    }
+}
+
 /// Takes the input into memory, if it can be held there beside what is made of it.
-fn with_bytes(ctx: &Ctx<'_>, read: impl FnOnce(Vec<u8>) -> io::Result<Outcome>) -> io::Result<Outcome> {
+fn with_bytes(
+    ctx: &Ctx<'_>,
+    format: Format,
+    read: impl FnOnce(Vec<u8>) -> io::Result<Outcome>,
+) -> io::Result<Outcome> {
     let mut file = File::open(ctx.folder.join(job::INPUT))?;
     let size = file.metadata()?.len();
-    if size > ctx.job.limits.memory_bytes / 2 {
-        ctx.finding(FindingCode::NoText, None, "Die Datei ist zu groß, um ihren Text zu lesen.");
+    let most = most_bytes(format, ctx.job.limits.memory_bytes);
+    if size > most {
+        let mega = |bytes: u64| bytes.div_ceil(1_000_000);
+        let detail = format!(
+            "Text fehlt: Die Datei ist zu groß zum Erschließen ({} MB, gelesen werden bis zu {} MB).",
+            mega(size),
+            most / 1_000_000
+        );
+        ctx.finding(FindingCode::MemoryLimit, None, &detail);
         return Ok(Outcome { engine: SOFTWARE.to_owned(), ..Outcome::default() });
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
@@ -219,7 +242,14 @@ fn scans<'a>(format: Format, bytes: &'a [u8], ctx: &'a Ctx<'a>) -> impl Iterator
         Some(match picture.gray(&limits) {
             Ok(gray) => {
                 let dpi = picture.dpi.0;
-                Leaf::Scan(Box::new(Scan { number, gray, dpi, picture: Some(picture), fallback: None }))
+                Leaf::Scan(Box::new(Scan {
+                    number,
+                    gray,
+                    dpi,
+                    picture: Some(picture),
+                    fallback: None,
+                    place: None,
+                }))
             }
             Err(error) => {
                 damaged(&error);
@@ -247,6 +277,8 @@ struct Flow<'a> {
     /// Whether every page so far can go into a searchable PDF.
     printable: bool,
     ready: VecDeque<SearchablePage>,
+    /// What will be laid over the scanned pages of a PDF that is no stack of pictures.
+    layer: Option<Layer>,
     failed: Option<io::Error>,
 }
 
@@ -260,6 +292,7 @@ impl<'a> Flow<'a> {
             confidence: (0, 0),
             printable: true,
             ready: VecDeque::new(),
+            layer: None,
             failed: None,
         })
     }
@@ -371,7 +404,7 @@ impl<'a> Flow<'a> {
     }
 
     fn put_scan(&mut self, scan: Scan, result: Result<Recognised, Finding>) -> io::Result<()> {
-        let Scan { number, gray, picture, fallback, .. } = scan;
+        let Scan { number, gray, picture, fallback, place, .. } = scan;
         let found = match result {
             Ok(found) => found,
             Err(finding) => {
@@ -400,6 +433,9 @@ impl<'a> Flow<'a> {
         let own = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).count();
         if let Some(fallback) = fallback.filter(|page| own(&page.text) > own(&found.read.text)) {
             return self.put(&fallback, None, Vec::new());
+        }
+        if let Some((layer, place)) = self.layer.as_mut().zip(place) {
+            layer.add(number, place, found.turn, found.size, &found.read.words)?;
         }
         let page = PageText {
             width: Some(found.size.0),
@@ -432,6 +468,43 @@ impl<'a> Flow<'a> {
             _ => self.printable = false,
         }
         Ok(())
+    }
+
+    /// Makes a PDF searchable of which only some pages are scans, or scans with more on them than a picture: the file
+    /// as it is, with words laid over those pages. Not where that would contradict the file: under a signature, in a
+    /// damaged or an encrypted one.
+    fn overlay(&mut self, size: u64) -> io::Result<()> {
+        let layer = self.layer.take().filter(|layer| !layer.is_empty() && !self.outcome.has_pdf);
+        let Some(layer) = layer else { return Ok(()) };
+        let limits = &self.ctx.job.limits;
+        let is_bare = self.ctx.findings.borrow().iter().any(|finding| {
+            let unfit = [FindingCode::Signed, FindingCode::Damaged, FindingCode::Encrypted];
+            finding.page.is_none() && unfit.contains(&finding.code)
+        });
+        // The file is in memory three times while it is updated.
+        if is_bare || size > limits.memory_bytes / 8 || self.outcome.ocr_pending > 0 {
+            return Ok(());
+        }
+        let path = self.ctx.folder.join(job::PDF);
+        let original = std::fs::read(self.ctx.folder.join(job::INPUT))?;
+        let mut out = BufWriter::with_capacity(256 * 1024, File::create(&path)?);
+        // Structures that the library trips over cost the rendition, not the text.
+        let written =
+            catch_unwind(AssertUnwindSafe(|| layer.write(original, pdf::MAX_UNPACKED_BYTES, &mut out)));
+        let written = match written {
+            Ok(written) => written.map_err(|error| error.to_string()),
+            Err(_) => Err("the library tripped over the file".to_owned()),
+        };
+        let flushed = out.flush();
+        match written {
+            Ok(()) if flushed.is_ok() => self.outcome.has_pdf = true,
+            Ok(()) => std::fs::remove_file(&path)?,
+            Err(error) => {
+                self.ctx.note(format!("no searchable PDF: {error}"));
+                std::fs::remove_file(&path)?;
+            }
+        }
+        flushed
     }
 
     fn finish(self, reader: Option<&str>) -> io::Result<Outcome> {

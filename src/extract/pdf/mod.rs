@@ -6,9 +6,10 @@ use super::layout::lay_out;
 use super::ocr::Scan;
 use super::page::{Encoded, Gray, Picture, Samples, Turn};
 use super::page_texts::{Length, PageText, Source, WordBox};
-use super::pdf_picture::page_picture;
+use super::pdf_picture::placed_picture;
 use super::pictures::PictureLimits;
 use super::reading::{Ctx, Leaf, too_many};
+use super::searchable::Place;
 use crate::domain::finding::FindingCode;
 use hayro::{PixmapSettings, RenderCache, RenderSettings};
 use hayro_interpret::hayro_syntax::page::Page;
@@ -28,7 +29,7 @@ const MAX_PIXELS: f32 = 24.0e6;
 /// Longest side of a drawn page.
 const MAX_SIDE: f32 = 16_000.0;
 /// Most bytes that structure may unpack to when the file is opened for its pictures.
-const MAX_UNPACKED_BYTES: usize = 256 * 1024 * 1024;
+pub(super) const MAX_UNPACKED_BYTES: usize = 256 * 1024 * 1024;
 
 /// What a page is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,20 +195,26 @@ impl<'a> Reader<'a> {
         }
         let limits = PictureLimits::default();
         let picture = (own.is_none() && marks.images > 0).then(|| self.picture(number)).flatten();
-        if let Some(picture) = picture
+        if let Some((picture, [left, bottom, right, top])) = picture
             && let Ok(gray) = picture.gray(&limits)
         {
             let dpi = picture.dpi.0;
-            return Leaf::Scan(Box::new(Scan { number, gray, dpi, picture: Some(picture), fallback: None }));
+            let upright: Affine = page.initial_transform(true).to_kurbo();
+            let area = Rect::new(left.into(), bottom.into(), right.into(), top.into());
+            let place = place(page, upright.transform_rect_bbox(area));
+            let picture = Some(picture);
+            return Leaf::Scan(Box::new(Scan { number, gray, dpi, picture, fallback: None, place }));
         }
         if let Some((gray, dpi)) = draw(page) {
-            return Leaf::Scan(Box::new(Scan { number, gray, dpi, picture: None, fallback: own }));
+            let (width, height) = size(page);
+            let place = place(page, Rect::new(0.0, 0.0, width.into(), height.into()));
+            return Leaf::Scan(Box::new(Scan { number, gray, dpi, picture: None, fallback: own, place }));
         }
         self.ctx.finding(FindingCode::Damaged, Some(number), "Die Seite lässt sich nicht darstellen.");
         Leaf::Ready(own.unwrap_or_else(|| PageText::empty(number, Source::None)), None)
     }
 
-    fn picture(&self, number: u32) -> Option<Picture> {
+    fn picture(&self, number: u32) -> Option<(Picture, [f32; 4])> {
         let structure = self.structure.get_or_init(|| {
             let options = lopdf::LoadOptions::with_max_decompressed_size(MAX_UNPACKED_BYTES);
             match lopdf::Document::load_mem_with_options(self.bytes, options) {
@@ -219,7 +226,7 @@ impl<'a> Reader<'a> {
                 }
             }
         });
-        page_picture(structure.as_ref()?, number)
+        placed_picture(structure.as_ref()?, number)
     }
 }
 
@@ -251,6 +258,19 @@ fn size(page: &Page<'_>) -> (f32, f32) {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and a million")]
 fn points(length: f32) -> u32 {
     length.round() as u32
+}
+
+/// The corners of a part of the upright page (in points from its upper left corner) in the page's own coordinates.
+fn place(page: &Page<'_>, part: Rect) -> Option<Place> {
+    let upright: Affine = page.initial_transform(true).to_kurbo();
+    if upright.determinant().abs() < 1e-6 {
+        return None;
+    }
+    let back = upright.inverse();
+    let corners = [(part.x0, part.y1), (part.x1, part.y1), (part.x0, part.y0)];
+    let corners = corners.map(|corner| back * hayro_interpret::kurbo::Point::from(corner));
+    let is_sane = corners.iter().all(|corner| corner.is_finite());
+    is_sane.then(|| Place(corners.map(|corner| (corner.x, corner.y))))
 }
 
 /// A white picture the size of a page, at a resolution that costs nothing.

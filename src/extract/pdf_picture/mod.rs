@@ -17,6 +17,11 @@ const MAX_LEVELS: usize = 64;
 /// The picture that fills the page with this number (from 1), if the page shows one picture, or strips of one, and
 /// nothing else. An invisible text layer does not count.
 pub fn page_picture(document: &Document, page_number: u32) -> Option<Picture> {
+    placed_picture(document, page_number).map(|(picture, _)| picture)
+}
+
+/// The same, with the place of the picture in the page's own coordinates: left, bottom, right, top.
+pub(super) fn placed_picture(document: &Document, page_number: u32) -> Option<(Picture, [f32; 4])> {
     let page = *document.get_pages().get(&page_number)?;
     if has_visible_annotations(document, page) {
         return None;
@@ -25,6 +30,7 @@ pub fn page_picture(document: &Document, page_number: u32) -> Option<Picture> {
     let placed = show::placed_images(document, page, area)?;
     let limits = PictureLimits::default();
     let unit = inherited(document, page, b"UserUnit").and_then(|unit| unit.as_float().ok()).unwrap_or(1.0);
+    let whole = placed.iter().map(Placed::bounds).reduce(Area::around)?;
     let picture = match placed.as_slice() {
         [] => return None,
         [one] => {
@@ -44,7 +50,7 @@ pub fn page_picture(document: &Document, page_number: u32) -> Option<Picture> {
         return None;
     }
     let turn = quarters(rotate / 90 + quarter_turns(picture.turn));
-    Some(Picture { turn, ..picture })
+    Some((Picture { turn, ..picture }, [whole.left, whole.bottom, whole.right, whole.top]))
 }
 
 /// Strips of one picture, stacked from top to bottom without a gap.

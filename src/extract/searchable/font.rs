@@ -3,7 +3,7 @@
 //! Every letter gets the next number when it is first used, and all numbers lead to one empty glyph half an em wide.
 //! The table back to Unicode is written once, at the end of the file.
 
-use super::objects::{Id, Sink};
+use super::objects::{Id, Target};
 use lopdf::{Object, StringFormat, dictionary};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -47,7 +47,7 @@ impl Letters {
 }
 
 /// Writes the font with all letters used.
-pub(super) fn write(sink: &mut Sink<'_>, font: Id, letters: &Letters) -> io::Result<()> {
+pub(super) fn write(sink: &mut dyn Target, font: Id, letters: &Letters) -> io::Result<()> {
     let program = program();
     let program = sink.packed_stream(dictionary! { "Length1" => super::whole(program.len()) }, &program)?;
     let descriptor = sink.reserve();

@@ -5,6 +5,7 @@
 //! that the same pages give the same bytes.
 
 mod font;
+mod layer;
 mod metadata;
 mod objects;
 mod picture;
@@ -14,6 +15,7 @@ mod text;
 use super::page::{Picture, Turn, Word};
 use super::pictures::PictureError;
 use font::Letters;
+pub(super) use layer::{Layer, Place};
 use lopdf::{Object, dictionary};
 use objects::{Id, Sink};
 use std::io::{self, Write};

@@ -10,6 +10,30 @@ use std::io::{self, Write};
 /// An object's number and generation.
 pub(super) type Id = (u32, u16);
 
+/// Whatever takes objects of a PDF.
+pub(super) trait Target {
+    /// A number for an object that comes later.
+    fn reserve(&mut self) -> Id;
+    /// Takes an object under its number.
+    fn object(&mut self, id: Id, object: &Object) -> io::Result<()>;
+    /// Packs and takes a stream.
+    fn packed_stream(&mut self, dictionary: Dictionary, bytes: &[u8]) -> io::Result<Id>;
+}
+
+impl Target for Sink<'_> {
+    fn reserve(&mut self) -> Id {
+        Sink::reserve(self)
+    }
+
+    fn object(&mut self, id: Id, object: &Object) -> io::Result<()> {
+        Sink::object(self, id, object)
+    }
+
+    fn packed_stream(&mut self, dictionary: Dictionary, bytes: &[u8]) -> io::Result<Id> {
+        Sink::packed_stream(self, dictionary, bytes)
+    }
+}
+
 /// Takes objects in any order.
 pub(super) struct Sink<'w> {
     out: &'w mut dyn Write,

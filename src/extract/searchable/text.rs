@@ -48,14 +48,34 @@ pub(super) fn content(sheet: &Sheet, words: &[Word], letters: &mut Letters) -> C
         let _ = write!(out, "{} ", Short(part));
     }
     out.push_str("cm /Scan Do Q\n");
-    if !placed.is_empty() {
-        out.push_str("BT 3 Tr\n");
-        for line in placed.chunk_by(|left, right| left.line == right.line) {
-            Line::of(line).write(&mut out);
-        }
-        out.push_str("ET\n");
-    }
+    write_lines(&placed, &mut out);
     Content { width, height, commands: out.into_bytes() }
+}
+
+/// The commands that write words, unseen, on a page of this size that shows its picture already; none when there is
+/// nothing to write. `scale` is points a pixel.
+pub(super) fn words_on(
+    (width, height): (f32, f32),
+    scale: (f32, f32),
+    words: &[Word],
+    letters: &mut Letters,
+) -> Vec<u8> {
+    let sheet = Sheet { width, height, scale, turn: Turn::None };
+    let placed: Vec<Placed> = words.iter().filter_map(|word| Placed::of(&sheet, word, letters)).collect();
+    let mut out = String::new();
+    write_lines(&placed, &mut out);
+    out.into_bytes()
+}
+
+fn write_lines(placed: &[Placed], out: &mut String) {
+    if placed.is_empty() {
+        return;
+    }
+    out.push_str("BT 3 Tr\n");
+    for line in placed.chunk_by(|left, right| left.line == right.line) {
+        Line::of(line).write(out);
+    }
+    out.push_str("ET\n");
 }
 
 /// How much the page's lines rise, if several long ones agree; else 0.

@@ -1,6 +1,9 @@
 //! Documents are read after they were accepted: what comes of good files, of bad ones, and of dying workers.
 
 mod corpora;
+mod formats;
+mod isolation;
+mod mixed;
 mod samples;
 
 use crate::support::{TestArchive, settings};
@@ -296,4 +299,45 @@ fn find(folder: &Path, name: &str) -> Option<PathBuf> {
         }
     }
     None
+}
+
+#[test]
+fn a_file_too_large_to_be_read_says_so_and_is_stored_all_the_same() {
+    let town = TestArchive::with(Settings { digitise_memory_bytes: 400 << 20, ..settings(true) });
+    let filled = |head: &[u8], filler: u8, size: usize| {
+        let mut bytes = head.to_vec();
+        bytes.resize(size, filler);
+        bytes
+    };
+    for (name, bytes) in [
+        ("Akten.pdf", filled(b"%PDF-1.7\n", b'x', 106_000_000)),
+        ("Plan.jpg", filled(b"\xff\xd8\xff\xe0\0\x10JFIF", 0x11, 106_000_000)),
+        ("Plan.png", filled(b"\x89PNG\r\n\x1a\n", 0, 106_000_000)),
+        ("Verzeichnis.txt", filled("Größe ".as_bytes(), b'a', 27_000_000)),
+    ] {
+        let id = receive(&town, name, &bytes);
+        let reading = reading_that(&town, id, |_| true);
+        assert_eq!(codes(&reading), [FindingCode::MemoryLimit], "{name}: {reading:?}");
+        let detail = reading.data.findings[0].detail.clone().unwrap();
+        assert!(detail.contains("zu groß zum Erschließen"), "{name}: {detail}");
+        assert!(
+            detail.contains(if name.ends_with("txt") { "(27 MB" } else { "(106 MB" }),
+            "{name}: {detail}"
+        );
+        let row = town.archive.document(&town.permit, id).unwrap().row;
+        assert_eq!(row.versions[0].original.size, bytes.len() as u64);
+    }
+    // What just fits is read: nothing that is made of it bursts the limit.
+    let umlauts = filled(b"", 0xfc, 26_000_000);
+    for (name, bytes) in [
+        ("Umlaute.txt", umlauts),
+        ("Verzeichnis.txt", filled(b"a b ", b'a', 26_000_000)),
+        ("Seite.html", filled(b"<html><body>", b'a', 26_000_000)),
+        ("Akten.pdf", filled(b"%PDF-1.7\n", b'x', 104_000_000)),
+    ] {
+        let id = receive(&town, name, &bytes);
+        let reading = reading_that(&town, id, |_| true);
+        let burst = [FindingCode::MemoryLimit, FindingCode::WorkerCrashed];
+        assert!(!codes(&reading).iter().any(|code| burst.contains(code)), "{name}: {reading:?}");
+    }
 }

@@ -72,6 +72,59 @@ fn saved(mut document: Document) -> Vec<u8> {
     bytes
 }
 
+/// A page of a PDF.
+pub enum Sheet<'a> {
+    /// Letters.
+    Text(&'a [&'a str]),
+    /// A scan that fills the page, in a page turned by so many degrees for its reader.
+    Scan(&'a (u32, u32, Vec<u8>), i64),
+}
+
+/// A PDF of pages of both kinds. Its pages do not begin at the origin, and it claims to be PDF/A.
+pub fn mixed_pdf(sheets: &[Sheet<'_>]) -> Vec<u8> {
+    let mut document = document(
+        sheets
+            .iter()
+            .map(|sheet| match sheet {
+                Sheet::Text(lines) => content(lines),
+                Sheet::Scan(_, turn) if turn % 180 == 90 => b"842 0 0 595 100 50 cm /Im Do".to_vec(),
+                // Left as it is, this would move whatever follows.
+                Sheet::Scan(..) => b"595 0 0 842 100 50 cm /Im Do".to_vec(),
+            })
+            .collect(),
+    );
+    let ids: Vec<_> = document.get_pages().into_values().collect();
+    for (id, sheet) in ids.into_iter().zip(sheets) {
+        let Sheet::Scan((width, height, gray), turn) = sheet else { continue };
+        let mut stream = Stream::new(
+            dictionary! {
+                "Type" => "XObject", "Subtype" => "Image", "ColorSpace" => "DeviceGray", "BitsPerComponent" => 8,
+                "Width" => i64::from(*width), "Height" => i64::from(*height),
+            },
+            gray.clone(),
+        );
+        stream.compress().unwrap();
+        let image = document.add_object(stream);
+        let (right, top) = if turn % 180 == 90 { (942, 645) } else { (695, 892) };
+        let page = document.get_dictionary_mut(id).unwrap();
+        page.set("Resources", dictionary! { "XObject" => dictionary! { "Im" => image } });
+        page.set("MediaBox", vec![100.into(), 50.into(), right.into(), top.into()]);
+        page.set("Rotate", *turn);
+    }
+    let claim = b"<x:xmpmeta><pdfaid:part>2</pdfaid:part></x:xmpmeta>".to_vec();
+    let claim =
+        document.add_object(Stream::new(dictionary! { "Type" => "Metadata", "Subtype" => "XML" }, claim));
+    document.catalog_mut().unwrap().set("Metadata", claim);
+    saved(document)
+}
+
+/// The picture turned clockwise by a quarter.
+pub fn quarter((width, height, gray): &(u32, u32, Vec<u8>)) -> (u32, u32, Vec<u8>) {
+    let (wide, high) = (*width as usize, *height as usize);
+    let turned = (0..wide).flat_map(|x| (0..high).rev().map(move |y| gray[y * wide + x])).collect();
+    (*height, *width, turned)
+}
+
 /// A PDF that asks for a password.
 pub fn encrypted_pdf() -> Vec<u8> {
     let mut document = document(vec![content(&LETTER)]);
