@@ -200,6 +200,8 @@ fn a_worker_that_dies_leaves_a_finding_and_the_queue_goes_on() {
             assert!(reading.data.text.is_none());
         }
         assert_eq!(town.archive.health().unwrap().unread, [0, 0, 0], "{body}");
+        assert_eq!(town.archive.unreadable_documents(&town.permit).unwrap(), 3, "{body}");
+        assert_eq!(town.archive.unreadable_documents(&town.permit).unwrap(), 3, "{body}");
     }
 }
 
