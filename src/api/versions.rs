@@ -1,6 +1,7 @@
 //! `/documents/{id}/versions`: what a document was and what it has become.
 
 use super::auth::Caller;
+use super::bodies::FileBytes;
 use super::documents::{announced_size, drain_rejected, refuse_encodings, seen};
 use super::extract::{Id, Query, idempotency_key};
 use super::fields::Fields;
@@ -46,7 +47,7 @@ pub(super) async fn list(
         ("Repr-Digest" = Option<String>, Header, description = "Angekündigte Prüfsumme: `sha-256=:…:` (auch `Content-Digest`)"),
         ("Content-Length" = Option<u64>, Header, description = "Angekündigte Länge"),
     ),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = FileBytes, content_type = "application/octet-stream"),
     responses(
         (status = 201, description = "Neue Version, dauerhaft gespeichert", body = Receipt, headers(("Location" = String))),
         (status = 200, description = "Die aktuelle Version hat diese Bytes schon", body = Receipt, headers(("Location" = String))),
