@@ -5,7 +5,7 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError,
     RulesetStatus, Scope, path_beneath_rules,
 };
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, setpriority_process, setrlimit};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -36,8 +36,13 @@ const READABLE: [&str; 16] = [
 /// Variables that say where else libraries and language data lie.
 const PLACES: [&str; 2] = ["LD_LIBRARY_PATH", "TESSDATA_PREFIX"];
 
+/// How far reading steps back behind those who search and deliver, as `nice` counts.
+const NICE: i32 = 10;
+
 /// Sets the limits. Child processes inherit them.
 pub(super) fn limit(limits: &Limits) -> io::Result<()> {
+    // Refused where it stands lower already.
+    let _ = setpriority_process(None, NICE);
     let set = |resource, soft, hard| {
         setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) }).map_err(io::Error::from)
     };

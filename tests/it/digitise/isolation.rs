@@ -69,3 +69,13 @@ fn a_reader_that_was_taken_over_gets_at_nothing() {
         }
     }
 }
+
+#[test]
+fn reading_steps_back_behind_those_who_work() {
+    need_tesseract();
+    let folder = tempfile::tempdir().unwrap();
+    let program = script(folder.path(), &taken_over("[ \"$(nice)\" -ge 10 ]"));
+    let town = TestArchive::with(Settings { tesseract: Some(program), ..settings(true) });
+    let reading = read(&town, "Scan.png", &samples::png(&samples::scan(&LETTER)));
+    assert!(reading.data.text.is_some() && codes(&reading).is_empty(), "{reading:?}");
+}
