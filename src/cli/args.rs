@@ -277,8 +277,8 @@ pub(super) struct Show {
     /// Die Geschichte ausgeben
     #[arg(long)]
     pub(super) events: bool,
-    /// Welche Version; sonst die letzte
-    #[arg(long, value_name = "NUMMER", requires = "content")]
+    /// Welche Version des Originals (zu --content); sonst die letzte
+    #[arg(long, value_name = "NUMMER", requires = "content", conflicts_with_all = ["text", "pdf"])]
     pub(super) version_number: Option<u32>,
 }
 

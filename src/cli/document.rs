@@ -10,6 +10,7 @@ use crate::archive::DocumentState;
 use crate::domain::codes::Rejection;
 use crate::domain::{Digest, DocumentId};
 use crate::ingest::{Declared, NewVersion, Outcome};
+use crate::wording;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -125,7 +126,7 @@ fn check_file(path: &Path) -> Result<u64, Failure> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::refused(format!("{} konnte nicht gelesen werden ({error}).", path.display()))
+    Failure::refused(format!("{} konnte nicht gelesen werden ({}).", path.display(), wording::os(error)))
 }
 
 fn not_stored(rejection: Rejection) -> Failure {

@@ -108,7 +108,10 @@ fn a_version_is_added_read_and_the_earlier_one_stays() {
     town.write("leer.txt", b"");
     for (args, exit, part) in [
         (&["add-version", &id, "leer.txt"][..], 3, "leer (0 Byte)"),
-        (&["add-version", &id, "nirgends.txt"], 3, "konnte nicht gelesen werden"),
+        (&["add-version", &id, "nirgends.txt"], 3, "konnte nicht gelesen werden (nicht vorhanden)"),
+        // What was read belongs to the newest version: another one is not quietly replaced by it.
+        (&["show", &id, "--text", "--version-number", "1"], 2, "--version-number"),
+        (&["show", &id, "--pdf", "x.pdf", "--version-number", "1"], 2, "--version-number"),
         (&["add-version", &id, "data"], 3, "ist keine Datei"),
         (&["add-version", &id, "m.jsonl", "--follows", "1"], 3, "Version 2"),
     ] {
