@@ -21,6 +21,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use world::{Flaw, Handle, Kind, Ticking, Weather, World};
 
+/// A rare history that told something once: the event that gives a key back is erased before the one that took it.
+const TOLD: u64 = 3_688;
+
 /// Histories by default: as many as a minute on a slow machine allows.
 const ROUNDS: u64 = 300;
 
@@ -180,7 +183,9 @@ fn seeds() -> std::ops::Range<u64> {
 fn no_history_breaks_a_promise_of_the_journal() {
     let seeds = seeds();
     println!("simulation: seeds {seeds:?}");
-    if let Some(text) = play_many(seeds, Flaw::None, None) {
+    if let Some(text) =
+        play_many(seeds, Flaw::None, None).or_else(|| play(TOLD, Flaw::None, None, None).err())
+    {
         panic!("{text}");
     }
 }
