@@ -11,7 +11,7 @@ use super::{Api, Problem, digest_header};
 use crate::archive::{Archive, DocumentState, Error, Kind, Permission, Permit};
 use crate::domain::codes::Rejection;
 use crate::domain::{CaseFileId, Digest, DocumentId};
-use crate::ingest::{FileStatus, Outcome};
+use crate::ingest::{Accepted, FileStatus, Outcome};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -21,7 +21,7 @@ use std::sync::PoisonError;
 use utoipa::IntoParams;
 
 /// What an upload became: a receipt, or why it was not stored.
-type Taken = Result<Receipt, (Rejection, Option<String>)>;
+pub(super) type Taken = Result<Receipt, (Rejection, Option<String>)>;
 
 /// Ein Dokument einliefern
 ///
@@ -150,6 +150,15 @@ where
 
 /// The answer to an upload that reached its end.
 pub(super) fn answer(api: &Api, taken: Taken) -> Result<Response, Problem> {
+    answer_at(api, taken, |receipt| format!("/api/v1/documents/{}", receipt.document_id))
+}
+
+/// The answer to an upload that reached its end; `location` says where its result is found.
+pub(super) fn answer_at(
+    api: &Api,
+    taken: Taken,
+    location: impl FnOnce(&Receipt) -> String,
+) -> Result<Response, Problem> {
     let receipt = match taken {
         Ok(receipt) => receipt,
         Err((rejection, detail)) => {
@@ -160,8 +169,8 @@ pub(super) fn answer(api: &Api, taken: Taken) -> Result<Response, Problem> {
     let is_new = receipt.status == "received";
     api.0.metrics.file(if is_new { "received" } else { "duplicate" }, receipt.bytes);
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    let location = format!("/api/v1/documents/{}", receipt.document_id);
-    let location = HeaderValue::try_from(location).map_err(|error| Problem::malformed(error.to_string()))?;
+    let location =
+        HeaderValue::try_from(location(&receipt)).map_err(|error| Problem::malformed(error.to_string()))?;
     Ok((status, [(header::LOCATION, location)], axum::Json(receipt)).into_response())
 }
 
@@ -201,13 +210,7 @@ pub(super) fn receive(
     }
     let mut receipt = Receipt::accepted(status, &accepted);
     receipt.filing = announced.filing.iter().map(Finding::from).collect();
-    // From here on everything is safe: what cannot be told now must not look like a failure.
-    if let Ok(views) = archive.receipts(permit, accepted.document)
-        && let Some(view) = views.first()
-    {
-        receipt.leaf = Some(view.leaf().trim_end().to_owned());
-        receipt.payload = Some(view.payload_name());
-    }
+    prove(&mut receipt, archive, permit, &accepted);
     if status == "duplicate" {
         let place = if target.is_some() { "in dieser Akte" } else { "im Posteingang" };
         receipt.note = Some(format!("Dieselben Bytes lagen schon {place}; es wurde nichts hinzugefügt."));
@@ -221,6 +224,17 @@ pub(super) fn receive(
         }
     }
     Ok(Ok(receipt))
+}
+
+/// Adds to a receipt where its version stands in the journal.
+pub(super) fn prove(receipt: &mut Receipt, archive: &Archive, permit: &Permit, accepted: &Accepted) {
+    // From here on everything is safe: what cannot be told now must not look like a failure.
+    if let Ok(views) = archive.receipts(permit, accepted.document)
+        && let Some(view) = views.iter().find(|view| view.version == accepted.version)
+    {
+        receipt.leaf = Some(view.leaf().trim_end().to_owned());
+        receipt.payload = Some(view.payload_name());
+    }
 }
 
 /// Which documents are asked for.

@@ -2,19 +2,17 @@
 
 use super::auth::Caller;
 use super::bodies::FileBytes;
-use super::documents::{announced_size, drain_rejected, refuse_encodings, seen};
+use super::documents::{Taken, announced_size, answer_at, drain_rejected, prove, refuse_encodings, seen};
 use super::extract::{Id, Query, idempotency_key};
 use super::fields::Fields;
 use super::rows::{Page, Receipt, Version, VersionFacts};
 use super::upload::{drain, read_stream};
 use super::{Api, Problem, digest_header};
 use crate::archive::{Archive, Error, Permission, Permit};
-use crate::domain::codes::Rejection;
 use crate::domain::{Digest, DocumentId};
 use crate::ingest::{Declared, NewVersion, Outcome};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use std::io::Read;
 
 /// Versionen eines Dokuments auflisten
@@ -96,19 +94,7 @@ pub(super) async fn add(
     if !matches!(&taken, Ok(Ok(_))) {
         drain(&mut stream).await;
     }
-    let receipt = match taken? {
-        Ok(receipt) => receipt,
-        Err((rejection, detail)) => {
-            api.0.metrics.file("rejected", 0);
-            return Err(Problem::rejected(rejection, detail));
-        }
-    };
-    let is_new = receipt.status == "received";
-    api.0.metrics.file(if is_new { "received" } else { "duplicate" }, receipt.bytes);
-    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    let location = format!("/api/v1/documents/{id}/content?version={}", receipt.version);
-    let location = HeaderValue::try_from(location).map_err(|error| Problem::malformed(error.to_string()))?;
-    Ok((status, [(header::LOCATION, location)], axum::Json(receipt)).into_response())
+    answer_at(&api, taken?, |receipt| format!("/api/v1/documents/{id}/content?version={}", receipt.version))
 }
 
 fn take(
@@ -118,20 +104,14 @@ fn take(
     new: &NewVersion,
     body: &mut dyn Read,
     declared: &Declared,
-) -> Result<Result<Receipt, (Rejection, Option<String>)>, Error> {
+) -> Result<Taken, Error> {
     let (status, accepted) = match archive.add_version(permit, id, new, body, declared)? {
         Outcome::Rejected { rejection, detail, .. } => return Ok(Err((rejection, detail))),
         Outcome::Received(accepted) => ("received", accepted),
         Outcome::Duplicate(accepted) => ("duplicate", accepted),
     };
     let mut receipt = Receipt::accepted(status, &accepted);
-    // From here on everything is safe: what cannot be told now must not look like a failure.
-    if let Ok(views) = archive.receipts(permit, id)
-        && let Some(view) = views.iter().find(|view| view.version == accepted.version)
-    {
-        receipt.leaf = Some(view.leaf().trim_end().to_owned());
-        receipt.payload = Some(view.payload_name());
-    }
+    prove(&mut receipt, archive, permit, &accepted);
     if status == "duplicate" {
         let number = accepted.version;
         receipt.note = Some(format!("Version {number} hat diese Bytes schon; es wurde nichts hinzugefügt."));
